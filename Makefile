@@ -1,0 +1,14 @@
+# Every target sets the environment up first; that takes no time when nothing changed.
+# The commands themselves are poe tasks in pyproject.toml.
+POE := .venv/bin/poe --quiet
+
+.PHONY: setup demo test lint bench clean
+
+setup:
+	@deploy/setup.sh
+
+demo test lint bench: setup
+	@$(POE) $@
+
+clean:
+	rm -rf .venv build dist out .pytest_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info

@@ -1,0 +1,1 @@
+"""Actors: thin Ray shells over `worldloom`."""

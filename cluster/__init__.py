@@ -1,0 +1,1 @@
+"""Control: what decides where and when the work is done."""

@@ -1,0 +1,3 @@
+"""The `worldloom` command."""
+
+from cluster.cli._main import main as main

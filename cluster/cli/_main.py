@@ -1,0 +1,77 @@
+"""Entry of the command: from words to an exit code."""
+
+import logging
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+from typing import Annotated, NoReturn
+
+import tyro
+
+from cluster.cli._arguments import UsageError, parse
+from cluster.cli._demo import Demo
+from cluster.cli._export import Export
+from cluster.cli._info import Info
+from cluster.cli._reconstruct import Reconstruct
+from cluster.cli._terminal import stdout_kept_clean, write_json
+from worldloom.errors import ConfigError, WorldloomError
+
+PROG = "worldloom"
+OK, FAILED, USAGE, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
+
+Command = (
+    Annotated[Reconstruct, tyro.conf.subcommand("reconstruct")]
+    | Annotated[Demo, tyro.conf.subcommand("demo")]
+    | Annotated[Export, tyro.conf.subcommand("export")]
+    | Annotated[Info, tyro.conf.subcommand("info")]
+)
+
+
+def main() -> None:
+    """Runs the command line of this process and exits."""
+    signal.signal(signal.SIGTERM, _stop)
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Runs one command.
+
+    Args:
+        arguments: Words after the name of the program.
+
+    Returns:
+        The exit code: 0 done, 1 failed, 2 wrong arguments, 130 interrupted.
+    """
+    logging.basicConfig(handlers=[_StderrHandler()], format="%(levelname)s: %(message)s")
+    try:
+        command = parse(Command, PROG, arguments)  # pyright: ignore[reportArgumentType]
+    except UsageError as error:
+        return _say(USAGE, f"{error}; for help: {PROG} --help")
+    with stdout_kept_clean() as stdout:
+        try:
+            command.run(stdout)
+        except WorldloomError as error:
+            if command.json:
+                write_json(stdout, {"error": {"type": type(error).__name__, "message": str(error)}})
+            return _say(USAGE if isinstance(error, ConfigError) else FAILED, str(error))
+        except KeyboardInterrupt:
+            return _say(INTERRUPTED, "interrupted; what is finished is kept, run again to resume")
+    return OK
+
+
+class _StderrHandler(logging.Handler):
+    """Writes records to what is stderr at the moment: a live display puts itself in between."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        sys.stderr.write(self.format(record) + "\n")
+
+
+def _say(code: int, text: str) -> int:
+    line = " ".join(text.split())
+    sys.stderr.write(f"{PROG}: {line}\n")
+    return code
+
+
+def _stop(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise SystemExit(TERMINATED)

@@ -1,0 +1,77 @@
+"""`worldloom reconstruct`: from video and trajectory to a scene folder."""
+
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, TextIO
+
+import tyro
+
+from cluster.cli._execution import Execution
+from cluster.cli._progress import report_on
+from cluster.cli._settings import Settings
+from cluster.cli._summary import show_summary, summary_object
+from cluster.cli._terminal import write_json
+from worldloom.api import reconstruct_files
+from worldloom.errors import ConfigError
+from worldloom.export import load_manifest
+from worldloom.ingest import IngestLimits, MissingImages
+
+
+@dataclass(frozen=True)
+class Reconstruct:
+    """Turns video with a known camera trajectory into a mesh and a point cloud.
+
+    Finished work is kept: run again to resume.
+    """
+
+    inputs: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="INPUT...")]
+    """Videos, image folders or scene folders, in one world frame."""
+    out: Path
+    """Folder for the scene."""
+    trajectory: Annotated[tuple[Path, ...], tyro.conf.arg(metavar="FILE...")] = ()
+    """Camera file of each video or image folder, in the same order; none: beside or inside the
+    inputs."""
+    every: int = 1
+    """Use every n-th frame of each source."""
+    missing_images: MissingImages = "skip"
+    """What to do about images that a trajectory file lists and that are not there: skip leaves them
+    out with a warning, error refuses them."""
+    json: bool = False
+    """Write one JSON object to stdout, and nothing else."""
+    settings: Annotated[Settings, tyro.conf.arg(name="")] = field(default_factory=Settings)
+    execution: Annotated[Execution, tyro.conf.arg(name="")] = field(default_factory=Execution)
+    limits: IngestLimits = field(default_factory=IngestLimits)
+
+    def __post_init__(self) -> None:
+        if not self.inputs:
+            raise ConfigError("no input; give at least one video or folder", field="inputs")
+        if self.every < 1:
+            raise ConfigError(f"--every is {self.every}; give at least 1", field="every")
+        self.settings.config()
+
+    def run(self, stdout: TextIO) -> None:
+        """Runs the command.
+
+        Raises:
+            WorldloomError: what is wrong, and what to do.
+        """
+        with report_on(sys.stderr) as report:
+            reconstruct_files(
+                self.inputs,
+                self.out,
+                self.settings.config(),
+                trajectories=self.trajectory,
+                every=self.every,
+                missing_images=self.missing_images,
+                runner=self.execution.factory(),
+                store_uri=self.execution.store,
+                limits=self.limits,
+                cache_mib=self.execution.cache_mib,
+                on_progress=report,
+            )
+        manifest = load_manifest(self.out)
+        if self.json:
+            write_json(stdout, summary_object(self.out, manifest))
+        else:
+            show_summary(stdout, self.out, manifest)

@@ -1,0 +1,61 @@
+"""The settings of a reconstruction as flags."""
+
+from dataclasses import dataclass, field
+
+from worldloom.config import Density, Method, ReconstructionConfig
+from worldloom.depth import ConsistencyConfig, RefineConfig, SweepConfig
+from worldloom.memory import MemoryConfig
+from worldloom.plan import PlanConfig
+from worldloom.surface import SurfaceConfig
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Flags of `ReconstructionConfig`, under the names that the command line uses."""
+
+    method: Method = "mvs"
+    """How chunks are reconstructed; mvs: multi-view stereo, fused to a surface."""
+    resolution: int = 512
+    """Longer image side used for depth, pixels; images are never enlarged. More is finer, and
+    slower by its square."""
+    density: Density = "medium"
+    """Spacing of the point cloud: low 4, medium 2, high 1 pixel footprints at median depth."""
+    depth_refinement: bool = True
+    """Refine depth at full resolution with the geometric memories; without is faster, coarser."""
+    holdout: int = 0
+    """Keep every n-th view out of everything and score it at the end; 0 keeps none."""
+    voxel_m: float | None = None
+    """Side of a voxel, world unit; None: the footprint of a depth pixel at the median depth."""
+    sweep_share: float = 0.5
+    """Size of the first round of depth as a share of the resolution."""
+    min_sweep_px: int = 256
+    """Longer image side of the first round is not reduced below this."""
+    plan: PlanConfig = field(default_factory=PlanConfig)
+    sweep: SweepConfig = field(default_factory=SweepConfig)
+    refine: RefineConfig = field(default_factory=RefineConfig)
+    consistency: ConsistencyConfig = field(default_factory=ConsistencyConfig)
+    memory: MemoryConfig = field(default_factory=MemoryConfig)
+    surface: SurfaceConfig = field(default_factory=SurfaceConfig)
+
+    def config(self) -> ReconstructionConfig:
+        """Returns the settings as the API takes them.
+
+        Raises:
+            ConfigError: they cannot work.
+        """
+        return ReconstructionConfig(
+            method=self.method,
+            resolution=self.resolution,
+            depth_estimation=self.depth_refinement,
+            point_cloud_density=self.density,
+            voxel_m=self.voxel_m,
+            sweep_share=self.sweep_share,
+            min_sweep_px=self.min_sweep_px,
+            holdout=self.holdout,
+            plan=self.plan,
+            sweep=self.sweep,
+            refine=self.refine,
+            consistency=self.consistency,
+            memory=self.memory,
+            surface=self.surface,
+        )

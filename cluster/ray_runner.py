@@ -1,0 +1,259 @@
+"""The runner for Ray: a pool of actors for each role."""
+
+import logging
+import math
+import os
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from types import TracebackType
+from typing import Self
+
+from actors.remote import ActorSpec
+from actors.resources import ActorResources
+from actors.worker import PROBE_FILE
+from cluster.capacity import Node, fit_together, has_gpu, require_feasible, slots
+from cluster.dispatch import DispatchPolicy
+from cluster.pool import ActorPool, PoolConfig
+from cluster.session import RaySession
+from worldloom.bench import BenchConfig
+from worldloom.errors import ConfigError, RunnerError
+from worldloom.stage import (
+    Outcome,
+    ProgressCallback,
+    ProgressCounter,
+    R,
+    Role,
+    Stage,
+    W,
+    find,
+)
+from worldloom.store import ArtifactKey, Store
+
+_logger = logging.getLogger(__name__)
+_LOOKUP_THREADS = 8
+_POLL_S = 1.0
+
+
+@dataclass(frozen=True)
+class RayConfig:
+    """How Ray is used."""
+
+    resources: ActorResources = field(default_factory=ActorResources)
+    """What the workers of each role ask for."""
+    dispatch: DispatchPolicy = field(default_factory=DispatchPolicy)
+    """When work is tried again and when given up."""
+    object_store_mib: int = 128
+    """Shared memory of a local cluster, MiB; results go through the store, so little is needed."""
+    dashboard: bool = False
+    """Whether a local cluster has a dashboard; costs a second at the start and 100 MiB."""
+    log_to_driver: bool = False
+    """Whether the output of the workers is shown here; it is in Ray's session folder anyway."""
+    patience_s: float = 10.0
+    """Wait for a first worker after which the idle workers of other roles make way, seconds."""
+    start_timeout_s: float = 300.0
+    """Longest wait for a first worker while other jobs hold the cluster, seconds."""
+    wait_for_nodes_s: float = 0.0
+    """Longest wait for a node that can carry a worker, seconds; raise it where nodes are added
+    on demand. 0: fail at once."""
+
+    def __post_init__(self) -> None:
+        if self.object_store_mib < 80:
+            raise ConfigError(
+                f"object_store_mib is {self.object_store_mib}; Ray needs at least 80",
+                field="object_store_mib",
+            )
+
+
+class RayRunner:
+    """Executes stages on Ray actors; see `worldloom.stage.Runner`.
+
+    A local cluster starts with the first item that is not in the store yet; another one is joined
+    at once, so that a wrong address shows before any work is done.
+
+    Args:
+        bench: Store and cache bound of every worker.
+        workers: Most workers of a role; None for all that the cluster carries.
+        address: `host:port` of a cluster; None for a local one.
+        config: How Ray is used.
+
+    Raises:
+        RunnerError: the cluster at `address` cannot be used.
+        StoreError: the store cannot be opened.
+    """
+
+    def __init__(
+        self,
+        bench: BenchConfig,
+        workers: int | None = None,
+        address: str | None = None,
+        config: RayConfig | None = None,
+    ) -> None:
+        if workers is not None and workers < 1:
+            raise ConfigError(f"workers is {workers}; give at least 1", field="workers")
+        self._bench = bench
+        self._config = config or RayConfig()
+        self._store = Store(bench.store_uri)
+        self._pools: dict[Role, ActorPool] = {}
+        self._lock = threading.Lock()
+        self._stopping = threading.Event()
+        self._name = f"worldloom-{uuid.uuid4().hex[:8]}"
+        self._probe = ArtifactKey(f"probe/{socket.gethostname()}-{self._name}")
+        local_workers = workers or len(os.sched_getaffinity(0))
+        self._session = RaySession(
+            address,
+            local_cpus=_local_cpus(self._config.resources, local_workers),
+            object_store_mib=self._config.object_store_mib,
+            dashboard=self._config.dashboard,
+            log_to_driver=self._config.log_to_driver,
+        )
+        self._workers = workers
+        if self._session.address is None:
+            self._workers = local_workers
+        else:
+            self._session.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def map(
+        self, stage: Stage[W, R], works: Sequence[W], on_progress: ProgressCallback
+    ) -> list[Outcome[R]]:
+        """See `worldloom.stage.Runner.map`. One stage runs at a time; other callers wait.
+
+        Finished items are looked up here, before any worker is asked: a stage that is all done
+        starts no worker, and a run that is all done starts no cluster.
+        """
+        with self._lock:
+            if self._stopping.is_set():
+                raise RunnerError("the runner is closed; make a new one", stage=stage.name)
+            counter = ProgressCounter(stage.name, len(works), on_progress)
+            outcomes = self._found(stage, works)
+            for outcome in outcomes.values():
+                counter.add(outcome)
+            missing = {index: work for index, work in enumerate(works) if index not in outcomes}
+            if missing:
+                pool, size = self._pool(stage.role, len(missing))
+                try:
+                    found = partial(find, stage, self._store)
+                    for index, outcome in pool.map(stage, missing, size, found):
+                        outcomes[index] = outcome
+                        counter.add(outcome)
+                except BaseException:
+                    self._pools.pop(stage.role).kill()
+                    raise
+            return [outcomes[index] for index in range(len(works))]
+
+    def workers_up(self) -> dict[Role, int]:
+        """Returns how many workers there are now, up or on the way, by role."""
+        return {role: pool.size for role, pool in self._pools.items()}
+
+    def start(self) -> None:
+        """Starts or joins the cluster now, and not with the first item that is missing.
+
+        On a local cluster the workers of all roles are sent on their way too; it does not wait for
+        them, so that they get ready while the caller does something else.
+
+        Raises:
+            RunnerError: the cluster cannot be used.
+        """
+        with self._lock:
+            self._session.start()
+            if self._session.address is not None:
+                return
+            for role in Role:
+                pool, size = self._pool(role, 1 if role is Role.MERGER else self._workers or 1)
+                pool.grow(size)
+
+    def close(self) -> None:
+        """Stops: begins no more items, lets those in flight finish, closes and ends the workers.
+
+        A local cluster ends with it; one that was joined stays.
+        """
+        self._stopping.set()
+        with self._lock:
+            self._release(list(self._pools))
+            self._store.remove(self._probe)
+            self._session.close()
+
+    def _found(self, stage: Stage[W, R], works: Sequence[W]) -> dict[int, Outcome[R]]:
+        with ThreadPoolExecutor(_LOOKUP_THREADS, thread_name_prefix="lookup") as threads:
+            found = threads.map(lambda work: find(stage, self._store, work), works)
+            return {index: outcome for index, outcome in enumerate(found) if outcome is not None}
+
+    def _pool(self, role: Role, items: int) -> tuple[ActorPool, int]:
+        if self._session.start():
+            self._pools.clear()  # they were of another connection
+        if not self._store.holds(self._probe, PROBE_FILE):
+            self._store.write(self._probe, PROBE_FILE, self._name.encode())
+        spec = self._spec(role, self._session.nodes())
+        nodes = self._nodes_for(spec)
+        carried = slots(nodes, spec.request())
+        size = min(items, carried, self._workers or carried)
+        self._make_room(role, spec, size, nodes)
+        if role not in self._pools:
+            self._pools[role] = ActorPool(
+                spec,
+                f"{self._name}-{role}",
+                self._probe,
+                PoolConfig(
+                    self._config.dispatch, self._config.patience_s, self._config.start_timeout_s
+                ),
+                lambda: self._unblock(role),
+                self._stopping,
+            )
+        return self._pools[role], size
+
+    def _spec(self, role: Role, nodes: Sequence[Node]) -> ActorSpec:
+        resources = self._config.resources.of(role)
+        return ActorSpec(role, resources, self._bench, has_gpu(nodes), self._session.actor_env())
+
+    def _nodes_for(self, spec: ActorSpec) -> list[Node]:
+        deadline_s = time.monotonic() + self._config.wait_for_nodes_s
+        while True:
+            nodes = self._session.nodes()
+            if slots(nodes, spec.request()) or time.monotonic() >= deadline_s:
+                require_feasible(nodes, spec.request(), spec.role)
+                return nodes
+            time.sleep(_POLL_S)
+
+    def _make_room(self, role: Role, spec: ActorSpec, size: int, nodes: Sequence[Node]) -> None:
+        others = [other for other in self._pools if other is not role]
+        kept = self._pools[role].size if role in self._pools else 0
+        demands = [
+            (pool.spec.request(), pool.size) for pool in map(self._pools.__getitem__, others)
+        ]
+        if not fit_together(nodes, [*demands, (spec.request(), max(size, kept))]):
+            self._release(others)
+
+    def _unblock(self, role: Role) -> None:
+        """Frees what the idle pools hold: the cluster may be fuller than its nodes tell."""
+        require_feasible(self._session.nodes(), self._pools[role].spec.request(), role)
+        self._release([other for other in self._pools if other is not role])
+
+    def _release(self, roles: Sequence[Role]) -> None:
+        for role in roles:
+            for health in self._pools.pop(role).close():
+                _logger.info("%s worker ended: %s", role, health)
+
+
+def _local_cpus(resources: ActorResources, workers: int) -> float:
+    """Returns the CPUs that a local cluster has on paper.
+
+    Only one role works at a time, so the idle pools of the others need no core: they are counted
+    out, and stay for their next stage. What bounds them is the memory that they book.
+    """
+    return math.ceil(sum(resources.of(role).num_cpus for role in Role) * workers)

@@ -1,0 +1,135 @@
+"""Distributed equals local, bit for bit, whatever runs it, and whatever died on the way."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from actors.resources import ActorResources, RoleResources
+from cluster.ray_runner import RayConfig, RayRunner
+from tests.integration.scenes import CONFIG, SMALL_CHUNKS, Made, arrays_of, digests, make
+from tests.integration.scenes import write_input as write_input_to
+from worldloom.api import RunnerFactory
+from worldloom.inline import InlineRunner
+
+pytestmark = pytest.mark.integration
+ROOT = Path(__file__).resolve().parents[2]
+_SMALL = RoleResources(num_cpus=0.25)
+_RAY = RayConfig(resources=ActorResources(_SMALL, _SMALL, _SMALL, _SMALL))
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_input_to(tmp_path_factory.mktemp("source"))
+
+
+@pytest.fixture(scope="module")
+def reference(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """One thread of one process."""
+    made = make(source, tmp_path_factory.mktemp("reference"), CONFIG, InlineRunner)
+    assert len(made.scene.mesh.faces) > 1000
+    assert len(made.scene.point_cloud) > 1000
+    assert made.scene.metadata["degraded"] is False
+    return made
+
+
+def _assert_same_scene(made: Made, reference: Made) -> None:
+    expected = arrays_of(reference.scene)
+    found = arrays_of(made.scene)
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        assert found[name].dtype == value.dtype, name
+        np.testing.assert_array_equal(found[name], value, err_msg=name, strict=True)
+    depth_maps = digests(reference.artifacts, "depth.npz")
+    assert len(depth_maps) >= 4 * len(reference.scene.cameras.cameras)
+    assert digests(made.artifacts, "depth.npz") == depth_maps
+    for name in ("mesh.ply", "point_cloud.ply", "cameras.json"):
+        assert (made.folder / name).read_bytes() == (reference.folder / name).read_bytes(), name
+
+
+@pytest.mark.parametrize(
+    "runner",
+    [
+        pytest.param(partial(InlineRunner, workers=2), id="inline, 2 workers"),
+        pytest.param(partial(RayRunner, workers=1, config=_RAY), id="Ray, 1 worker"),
+        pytest.param(partial(RayRunner, workers=2, config=_RAY), id="Ray, 2 workers"),
+    ],
+)
+@pytest.mark.usefixtures("ray_session")
+def test_every_runner_leaves_the_same_files(
+    runner: RunnerFactory, source: Path, reference: Made, tmp_path: Path
+):
+    made = make(source, tmp_path, CONFIG, runner)
+    _assert_same_scene(made, reference)
+    assert digests(made.artifacts) == digests(reference.artifacts)
+
+
+def test_the_size_of_chunks_does_not_count(source: Path, reference: Made, tmp_path: Path):
+    made = make(source, tmp_path, SMALL_CHUNKS, partial(InlineRunner, workers=2))
+    _assert_same_scene(made, reference)
+    chunks = [len(list((each.artifacts / "fuse-chunk").glob("*/*"))) for each in (made, reference)]
+    assert chunks[0] > 2 * chunks[1]
+
+
+def test_a_finished_run_is_found_again(source: Path, reference: Made, tmp_path: Path):
+    before = _stamps(reference.artifacts)
+    again = make(source, reference.folder, CONFIG, partial(InlineRunner, workers=2))
+    _assert_same_scene(again, reference)
+    assert _stamps(reference.artifacts) == before
+
+
+@pytest.mark.parametrize("kind", ["inline", "ray"])
+def test_a_killed_run_goes_on_where_it_was(
+    kind: str, source: Path, reference: Made, tmp_path: Path
+):
+    program = (
+        "import sys, functools, pathlib\n"
+        "from tests.integration.scenes import CONFIG, make\n"
+        "from cluster.ray_runner import RayRunner\n"
+        "from worldloom.inline import InlineRunner\n"
+        "kind = {'inline': InlineRunner, 'ray': RayRunner}[sys.argv[1]]\n"
+        "source, out = map(pathlib.Path, sys.argv[2:])\n"
+        "make(source, out, CONFIG, functools.partial(kind, workers=2))\n"
+    )
+    command = [sys.executable, "-c", program, kind, str(source), str(tmp_path)]
+    artifacts = tmp_path / reference.artifacts.name
+    total = len(list(reference.artifacts.rglob("result.json")))
+    with subprocess.Popen(command, cwd=ROOT) as driver:
+        _wait_until(lambda: len(list(artifacts.rglob("result.json"))) >= total // 2, driver)
+        driver.kill()
+    assert driver.returncode == -9
+    _wait_until_quiet(artifacts)
+    finished = _stamps(artifacts, "result.json")
+    assert total // 2 <= len(finished) < total
+
+    resumed = make(source, tmp_path, CONFIG, partial(InlineRunner, workers=2))
+    _assert_same_scene(resumed, reference)
+    after = _stamps(artifacts, "result.json")
+    assert {path: after[path] for path in finished} == finished, "finished work is not redone"
+    assert len(after) == total
+
+
+def _stamps(folder: Path, pattern: str = "*") -> dict[Path, tuple[int, int]]:
+    """Inode and time of each file: a file that is written again gets others."""
+    stats = {path: path.stat() for path in folder.rglob(pattern) if path.is_file()}
+    return {path: (stat.st_ino, stat.st_mtime_ns) for path, stat in stats.items()}
+
+
+def _wait_until(condition: Callable[[], bool], driver: subprocess.Popen[bytes]) -> None:
+    while not condition():
+        assert driver.poll() is None, "the run ended before it was half done"
+        time.sleep(0.01)
+
+
+def _wait_until_quiet(folder: Path) -> None:
+    """Waits until workers that outlive their driver for a moment have written their last."""
+    before = None
+    while before != (before := _stamps(folder)):
+        time.sleep(1)
+    assert os.listdir(folder)

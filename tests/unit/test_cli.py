@@ -1,0 +1,176 @@
+import dataclasses
+import json
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cluster.cli import _main as cli
+from cluster.cli._reconstruct import Reconstruct
+from cluster.cli._settings import Settings
+from cluster.cli._summary import size_text
+from cluster.cli._terminal import stdout_kept_clean
+from worldloom.config import ReconstructionConfig
+from worldloom.errors import InputError
+
+OTHER_NAMES = {"density": "point_cloud_density", "depth_refinement": "depth_estimation"}
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logging, "basicConfig", lambda **_options: None)
+
+
+def test_every_setting_of_the_api_has_a_flag_with_the_same_default_and_text():
+    assert Settings().config() == ReconstructionConfig()
+    flags = {OTHER_NAMES.get(field.name, field.name) for field in dataclasses.fields(Settings)}
+    assert flags == {field.name for field in dataclasses.fields(ReconstructionConfig)}
+
+
+def test_every_flag_reaches_the_config():
+    words = [
+        *("reconstruct", "a.mp4", "--out", "b", "--resolution", "640", "--density", "high"),
+        *("--no-depth-refinement", "--holdout", "8", "--voxel-m", "0.5", "--sweep-share", "0.4"),
+        *("--min-sweep-px", "100", "--plan.max-partners", "3", "--sweep.window-px", "5"),
+    ]
+    command: Any = cli.parse(cli.Command, "worldloom", words)
+    assert isinstance(command, Reconstruct)
+    config = command.settings.config()
+    assert config == dataclasses.replace(
+        ReconstructionConfig(),
+        resolution=640,
+        point_cloud_density="high",
+        depth_estimation=False,
+        holdout=8,
+        voxel_m=0.5,
+        sweep_share=0.4,
+        min_sweep_px=100,
+        plan=config.plan,
+        sweep=config.sweep,
+    )
+    assert config.plan.max_partners == 3
+    assert config.sweep.window_px == 5
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        ([], "reconstruct, demo, export, info"),
+        (["reconstruct", "--out", "b"], "no input"),
+        (["reconstruct", "a.mp4"], "--out"),
+        (["reconstruct", "a.mp4", "--out", "b", "--resolution", "9"], "at least 64 pixels, got 9"),
+        (["reconstruct", "a.mp4", "--out", "b", "--holdout", "1"], "holdout"),
+        (["reconstruct", "a.mp4", "--out", "b", "--every", "0"], "--every is 0"),
+        (["reconstruct", "a.mp4", "--out", "b", "--workers", "0"], "--workers is 0"),
+        (["reconstruct", "a.mp4", "--out", "b", "--density", "huge"], "huge"),
+        (["reconstruct", "a.mp4", "--out", "b", "--sweep.window-px", "4"], "odd"),
+        (
+            ["reconstruct", "a", "--out", "b", "--runner", "inline", "--address", "h:1"],
+            "--address is for --runner ray",
+        ),
+        (["demo", "--frames", "1"], "--frames is 1"),
+        (["export", "a", "--out", "m.ply", "--points", "--cameras"], "not both"),
+        (["export", "a", "--out", "m.glb", "--format", "ply"], "m.glb"),
+        (["export", "a", "--out", "m.ply", "--points", "--format", "obj"], "--format obj"),
+        (["export", "a", "--out", "c.json", "--cameras", "--format", "ply"], "colmap-binary"),
+        (["info"], "worldloom info"),
+    ],
+)
+def test_wrong_arguments_are_one_line_and_exit_code_2(
+    words: list[str], part: str, capfd: pytest.CaptureFixture[str]
+):
+    assert cli.run(words) == 2
+    captured = capfd.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("worldloom: ")
+    assert captured.err.count("\n") == 1
+    assert part in captured.err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["reconstruct", "{missing}", "--out", "{out}"],
+        ["info", "{missing}"],
+        ["export", "{missing}", "--out", "{out}.ply"],
+    ],
+)
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_failure_is_one_line_and_exit_code_1(
+    words: list[str], as_json: bool, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+):
+    places = {"missing": tmp_path / "missing", "out": tmp_path / "out"}
+    words = [word.format(**places) for word in words] + ["--json"] * as_json
+    assert cli.run(words) == 1
+    captured = capfd.readouterr()
+    assert captured.err.startswith("worldloom: ")
+    assert captured.err.count("\n") == 1
+    assert str(tmp_path / "missing") in captured.err
+    if as_json:
+        error = json.loads(captured.out)["error"]
+        assert error["type"] in {"InputError", "TrajectoryError"}
+        assert str(tmp_path / "missing") in error["message"]
+    else:
+        assert captured.out == ""
+
+
+def test_messages_of_several_lines_become_one(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    def fail(*_args: object, **_options: object) -> None:
+        raise InputError("first\n  second")
+
+    monkeypatch.setattr("cluster.cli._info.load_manifest", fail)
+    assert cli.run(["info", "a"]) == 1
+    assert capfd.readouterr().err == "worldloom: first second\n"
+
+
+def test_ctrl_c_says_how_to_go_on_and_exits_with_130(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    def interrupt(*_args: object, **_options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("cluster.cli._info.load_manifest", interrupt)
+    assert cli.run(["info", "a"]) == 130
+    assert "run again to resume" in capfd.readouterr().err
+
+
+def test_a_defect_is_not_hidden(monkeypatch: pytest.MonkeyPatch):
+    def break_down(*_args: object, **_options: object) -> None:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr("cluster.cli._info.load_manifest", break_down)
+    with pytest.raises(ZeroDivisionError):
+        cli.run(["info", "a"])
+
+
+def test_stdout_stays_clean_whoever_prints(capfd: pytest.CaptureFixture[str]):
+    with stdout_kept_clean() as stdout:
+        print("python")
+        os.write(1, b"native\n")
+        os.system("echo child")
+        stdout.write("result\n")
+    print("after")
+    sys.stdout.flush()
+    captured = capfd.readouterr()
+    assert captured.out == "result\nafter\n"
+    assert sorted(captured.err.split()) == ["child", "native", "python"]
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [
+        (0, "0 B"),
+        (999, "999 B"),
+        (1536, "1.5 KiB"),
+        (200_000, "195 KiB"),
+        (5 * 2**20, "5.0 MiB"),
+        (3 * 2**30, "3.0 GiB"),
+    ],
+)
+def test_sizes_read_like_sizes(size: int, text: str):
+    assert size_text(size) == text

@@ -1,0 +1,538 @@
+import json
+import logging
+import shutil
+import zlib
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from tests.ingest_media import (
+    HEIGHT_PX,
+    WIDTH_PX,
+    coded_folder,
+    coded_image,
+    coded_scene,
+    coded_video,
+    extrinsics,
+    write_camera_json,
+    write_image,
+    write_transforms_json,
+    write_video,
+)
+from worldloom.cameras import Camera, CameraIntrinsics, CameraTrajectory
+from worldloom.errors import (
+    ConfigError,
+    FrameCountError,
+    InputError,
+    LimitError,
+    TrajectoryError,
+    VideoError,
+)
+from worldloom.ingest import IngestLimits, Picture, Source, Video, open_sources
+
+LIMITS = IngestLimits()
+
+
+def opened(*inputs: Path, trajectories: tuple[Path, ...] = ()) -> tuple[Source, ...]:
+    return open_sources(inputs, trajectories, limits=LIMITS)
+
+
+def names(sources: tuple[Source, ...]) -> list[str]:
+    for source in sources:
+        assert source.trajectory.name == source.name
+    return [source.name for source in sources]
+
+
+def video_of(source: Source) -> Video:
+    assert isinstance(source.media, Video)
+    return source.media
+
+
+def pictures_of(source: Source) -> tuple[Picture, ...]:
+    assert isinstance(source.media, tuple)
+    return source.media
+
+
+def in_memory(frames: int, lens: CameraIntrinsics | None = None) -> CameraTrajectory:
+    lens = lens or CameraIntrinsics(60.0, 60.0, WIDTH_PX / 2, HEIGHT_PX / 2, WIDTH_PX, HEIGHT_PX)
+    cameras = [Camera(lens, np.linalg.inv(np.array(pose))) for pose in extrinsics(frames)]
+    return CameraTrajectory(tuple(cameras), tuple(range(frames)))
+
+
+# Layouts
+
+
+def test_a_video_with_the_trajectory_beside_it(tmp_path: Path) -> None:
+    (source,) = opened(coded_scene(tmp_path / "traj0") / "video.mp4")
+    assert source.name == source.trajectory.name == "traj0"
+    assert video_of(source).frame_count == len(source) == 6
+    assert source.mask is None
+    intrinsics = source.trajectory.cameras[0].intrinsics
+    assert (intrinsics.width_px, intrinsics.height_px) == (WIDTH_PX, HEIGHT_PX)
+    assert not source.trajectory.size_is_inferred
+
+
+def test_a_video_with_a_trajectory_of_its_own_name(tmp_path: Path) -> None:
+    coded_video(tmp_path / "walk.mp4", 3)
+    write_camera_json(tmp_path / "walk.json", 3)
+    write_camera_json(tmp_path / "camera.json", 99)
+    assert names(opened(tmp_path / "walk.mp4")) == ["walk"]
+
+
+def test_a_folder_with_a_video(tmp_path: Path) -> None:
+    folder = coded_scene(tmp_path / "hall")
+    write_image(folder / "depth" / "0000.png", coded_image(0))
+    write_image(folder / "start_frame.png", coded_image(0))
+    (source,) = opened(folder)
+    assert source.name == "hall"
+    assert video_of(source).path == folder / "video.mp4"
+
+
+@pytest.mark.parametrize("given", ["", "images"])
+def test_a_folder_of_images_with_the_trajectory_inside_or_beside(
+    tmp_path: Path, given: str
+) -> None:
+    scene = tmp_path / "room"
+    coded_folder(scene / "images", 12)
+    coded_folder(scene / "depth", 5)
+    write_camera_json(scene / "camera.json", 12)
+    (source,) = opened(scene / given)
+    assert source.name == "room"
+    order = [picture.path.name for picture in pictures_of(source)]
+    assert order == [f"frame{number}.png" for number in range(12)]
+
+
+def test_images_right_beside_their_trajectory(tmp_path: Path) -> None:
+    coded_folder(tmp_path / "shots", 4, ".jpg")
+    write_camera_json(tmp_path / "shots" / "camera.json", 4)
+    (source,) = opened(tmp_path / "shots")
+    assert source.name == "shots"
+    assert len(pictures_of(source)) == 4
+
+
+@pytest.mark.parametrize("given", ["", "transforms.json", "images"])
+def test_a_transforms_json_dataset(tmp_path: Path, given: str) -> None:
+    scene = tmp_path / "fox"
+    coded_folder(scene / "images", 4)
+    listed = ["images/frame2.png", "./images/frame0", "images/frame3.png"]
+    write_transforms_json(scene / "transforms.json", listed)
+    (source,) = opened(scene / given)
+    assert source.name == "fox"
+    found = [picture.path.name for picture in pictures_of(source)]
+    assert found == ["frame0.png", "frame2.png", "frame3.png"]
+    x = [float(camera.centre_in_world[0]) for camera in source.trajectory.cameras]
+    assert x == pytest.approx([0.1, 0.0, 0.2])
+
+
+def test_a_name_that_leads_out_of_the_folder_counts_by_its_last_part(tmp_path: Path) -> None:
+    write_image(tmp_path / "secret.png", coded_image(9))
+    scene = tmp_path / "fox"
+    coded_folder(scene / "images", 2)
+    listed = ["../../elsewhere/images/frame0.png", "/home/me/images/frame1.png"]
+    write_transforms_json(scene / "transforms.json", listed)
+    (source,) = opened(scene / "images")
+    assert {p.path.name for p in pictures_of(source)} == {"frame0.png", "frame1.png"}
+    assert [p.path.parent for p in pictures_of(source)] == [scene / "images"] * 2
+    write_transforms_json(scene / "transforms.json", [*listed, "../secret.png"])
+    with pytest.raises(InputError, match=r"1 of the 3 images .* the first is \.\./secret\.png"):
+        opened(scene)
+
+
+def test_a_colmap_folder(tmp_path: Path) -> None:
+    scene = tmp_path / "colmap"
+    coded_folder(scene / "images", 3)
+    model = scene / "sparse" / "0"
+    model.mkdir(parents=True)
+    (model / "cameras.txt").write_text(f"1 PINHOLE {WIDTH_PX} {HEIGHT_PX} 60 60 32 24\n")
+    lines = [f"{i + 1} 1 0 0 0 {-0.1 * i} 0 0 1 frame{i}.png\n\n" for i in (2, 0)]
+    (model / "images.txt").write_text("".join(lines))
+    (model / "points3D.txt").touch()
+    (source,) = opened(scene)
+    found = {
+        picture.path.name: round(float(camera.centre_in_world[0]), 9)
+        for picture, camera in zip(pictures_of(source), source.trajectory.cameras, strict=True)
+    }
+    assert found == {"frame0.png": 0.0, "frame2.png": 0.2}
+
+
+def worldstereo_scene(root: Path) -> Path:
+    for number, place in enumerate(("view1/traj10", "view1/traj9", "view0/traj0")):
+        folder = root / place
+        coded_video(folder / "render.mp4", 5)
+        coded_video(folder / "render_mask.mp4", 5)
+        write_camera_json(folder / "camera.json", 5, start=float(number))
+        (folder / "traj_caption.json").write_text('{"prompt": "a hall"}')
+        write_image(folder.parent / "start_frame.png", coded_image(0))
+    bank = root / "pano_bank"
+    cameras: dict[str, object] = {}
+    for number in range(3):
+        write_image(bank / "images" / f"{number:04d}.png", coded_image(number))
+        matrix = [[60.0, 0.0, WIDTH_PX / 2], [0.0, 60.0, HEIGHT_PX / 2], [0.0, 0.0, 1.0]]
+        pose = {"extrinsic": np.eye(4).tolist(), "intrinsic": matrix}
+        cameras[f"{number:04d}"] = pose
+    (bank / "cameras.json").write_text(json.dumps(cameras))
+    return root
+
+
+def test_a_worldstereo_scene_gives_all_trajectories_masks_and_the_panorama(
+    tmp_path: Path,
+) -> None:
+    root = worldstereo_scene(tmp_path / "subway")
+    sources = opened(root)
+    assert names(sources) == ["pano_bank", "view0/traj0", "view1/traj9", "view1/traj10"]
+    assert [len(source) for source in sources] == [3, 5, 5, 5]
+    assert sources[0].mask is None
+    for source in sources[1:]:
+        assert source.mask is not None
+        assert source.mask.path == root / source.name / "render_mask.mp4"
+    assert names(opened(root / "view1")) == ["traj9", "traj10"]
+    assert names(opened(root / "view1" / "traj9")) == ["traj9"]
+    assert names(opened(root / "view1" / "traj9" / "render.mp4")) == ["traj9"]
+
+
+def test_the_generated_video_goes_before_the_render_and_without_its_mask(tmp_path: Path) -> None:
+    root = worldstereo_scene(tmp_path / "subway")
+    coded_video(root / "view0" / "traj0" / "worldstereo-memory-dmd_result.mp4", 5)
+    source = opened(root / "view0")[0]
+    assert video_of(source).path.name == "worldstereo-memory-dmd_result.mp4"
+    assert source.mask is None
+
+
+def test_several_results_beside_one_trajectory_are_a_question(tmp_path: Path) -> None:
+    folder = coded_scene(tmp_path / "traj0")
+    (folder / "video.mp4").rename(folder / "a_result.mp4")
+    coded_video(folder / "b_result.mp4", 6)
+    with pytest.raises(InputError, match=r"2 videos .*\(a_result\.mp4, b_result\.mp4\); give the"):
+        opened(folder)
+
+
+def test_a_video_without_a_trajectory_beside_others_is_left_out_and_logged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    root = worldstereo_scene(tmp_path / "subway")
+    (root / "view0" / "traj0" / "camera.json").unlink()
+    with caplog.at_level(logging.WARNING):
+        sources = opened(root)
+    assert names(sources) == ["pano_bank", "view1/traj9", "view1/traj10"]
+    assert "traj0/render.mp4 is left out: no trajectory file beside it" in caplog.text
+
+
+def test_several_videos_pair_with_several_trajectories_in_order(tmp_path: Path) -> None:
+    videos = [coded_video(tmp_path / f"{name}.mp4", n) for name, n in (("b", 3), ("a", 4))]
+    files = [write_camera_json(tmp_path / f"t{n}.json", n, start=float(n)) for n in (3, 4)]
+    sources = opened(*videos, trajectories=tuple(files))
+    assert names(sources) == ["b", "a"]
+    assert [len(source) for source in sources] == [3, 4]
+    assert [source.trajectory.cameras[0].centre_in_world[0] for source in sources] == [3.0, 4.0]
+    with pytest.raises(FrameCountError, match=r"1 trajectories for 2 videos .*b\.mp4, .*a\.mp4"):
+        opened(*videos, trajectories=(files[0],))
+
+
+def test_a_folder_of_videos_pairs_with_given_trajectories(tmp_path: Path) -> None:
+    for name in ("v10", "v9"):
+        coded_video(tmp_path / "clips" / f"{name}.mp4", 3)
+    files = tuple(write_camera_json(tmp_path / f"{n}.json", 3, start=float(n)) for n in range(2))
+    assert names(opened(tmp_path / "clips", trajectories=files)) == ["clips/v9", "clips/v10"]
+
+
+def test_a_given_trajectory_goes_before_the_one_beside_the_input(tmp_path: Path) -> None:
+    folder = coded_scene(tmp_path / "hall", 6)
+    other = write_camera_json(tmp_path / "refined.json", 6, start=5.0)
+    (source,) = opened(folder, trajectories=(other,))
+    assert source.trajectory.cameras[0].centre_in_world[0] == 5.0
+    (source,) = open_sources([folder], [in_memory(6)], limits=LIMITS)
+    assert source.trajectory.cameras[5].centre_in_world[0] == pytest.approx(0.5)
+
+
+def test_names_are_unique_and_do_not_depend_on_where_the_scene_lies(tmp_path: Path) -> None:
+    for root in ("here", "there"):
+        for scene in ("a", "b"):
+            coded_scene(tmp_path / root / scene / "traj0")
+        paths = [tmp_path / root / scene / "traj0" / "video.mp4" for scene in ("a", "b")]
+        assert names(opened(*paths)) == ["a/traj0", "b/traj0"]
+        assert names(opened(tmp_path / root)) == ["a/traj0", "b/traj0"]
+
+
+def test_one_video_twice_has_two_names(tmp_path: Path) -> None:
+    path = coded_scene(tmp_path / "traj0") / "video.mp4"
+    first, second = names(opened(path, path))
+    assert (first[:-2], first[-2:], second) == (first[:-2], "-1", f"{first[:-2]}-2")
+    assert first.endswith("traj0-1")
+
+
+# Trajectories with gaps
+
+
+def test_a_trajectory_with_gaps_takes_its_frames_by_number(tmp_path: Path) -> None:
+    path = coded_video(tmp_path / "clip.mp4", 9)
+    sparse = in_memory(9).subset([0, 4, 8])
+    (source,) = open_sources([path], [sparse], limits=LIMITS)
+    assert source.trajectory.frame_indices == (0, 4, 8)
+    late = replace(sparse, frame_indices=(1, 5, 9))
+    with pytest.raises(FrameCountError, match=r"9 frames, but .* has a pose for frame 9 .*from 0"):
+        open_sources([path], [late], limits=LIMITS)
+    coded_folder(tmp_path / "images", 9)
+    (source,) = open_sources([tmp_path / "images"], [sparse], limits=LIMITS)
+    assert [p.path.name for p in pictures_of(source)] == [f"frame{n}.png" for n in (0, 4, 8)]
+
+
+# Calibrations for another size
+
+
+@pytest.mark.parametrize(("scale", "explicit"), [(2.0, True), (2.0, False), (0.5, False)])
+def test_intrinsics_of_another_resolution_are_rescaled_and_logged(
+    tmp_path: Path, scale: float, explicit: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    width, height = WIDTH_PX * scale, HEIGHT_PX * scale
+    size = {"width": int(width), "height": int(height)} if explicit else {}
+    coded_video(tmp_path / "video.mp4", 3)
+    write_camera_json(tmp_path / "camera.json", 3, width_px=width, height_px=height, **size)
+    with caplog.at_level(logging.WARNING):
+        (source,) = opened(tmp_path)
+    lens = source.trajectory.cameras[2].intrinsics
+    assert lens == CameraIntrinsics(
+        60 / scale, 60 / scale, WIDTH_PX / 2, HEIGHT_PX / 2, WIDTH_PX, HEIGHT_PX
+    )
+    assert "the intrinsics are rescaled" in caplog.text
+    assert caplog.text.count("rescaled") == 1
+
+
+def test_a_calibrated_principal_point_may_lie_off_the_centre(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    coded_video(tmp_path / "video.mp4", 3)
+    write_camera_json(tmp_path / "camera.json", 3, width_px=62.3, height_px=49.7)
+    with caplog.at_level(logging.WARNING):
+        (source,) = opened(tmp_path)
+    lens = source.trajectory.cameras[0].intrinsics
+    assert lens == CameraIntrinsics(60.0, 60.0, 62.3 / 2, 49.7 / 2, WIDTH_PX, HEIGHT_PX)
+    assert not caplog.text
+
+
+@pytest.mark.parametrize("size", [{}, {"width": 64, "height": 64}])
+def test_intrinsics_of_another_shape_are_an_error(tmp_path: Path, size: dict[str, int]) -> None:
+    coded_video(tmp_path / "video.mp4", 3)
+    write_camera_json(tmp_path / "camera.json", 3, width_px=64, height_px=64, **size)
+    with pytest.raises(TrajectoryError, match=r"64x64 pixels, the image .*video\.mp4 is 64x48"):
+        opened(tmp_path)
+
+
+def test_an_off_centre_principal_point_is_right_where_the_size_is_known(tmp_path: Path) -> None:
+    coded_video(tmp_path / "video.mp4", 3)
+    known = {"width": WIDTH_PX, "height": HEIGHT_PX}
+    write_camera_json(tmp_path / "camera.json", 3, width_px=40, height_px=80, **known)
+    lens = opened(tmp_path)[0].trajectory.cameras[0].intrinsics
+    assert (lens.cx, lens.cy, lens.width_px, lens.height_px) == (20, 40, WIDTH_PX, HEIGHT_PX)
+
+
+# Errors
+
+
+def test_no_input() -> None:
+    with pytest.raises(InputError, match="no input; give at least one video or folder"):
+        open_sources([], limits=LIMITS)
+
+
+def test_an_input_that_does_not_exist(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="nowhere does not exist"):
+        opened(tmp_path / "nowhere")
+
+
+def test_a_file_of_another_kind(tmp_path: Path) -> None:
+    path = write_image(tmp_path / "one.png", coded_image(0))
+    with pytest.raises(InputError, match=r"one\.png is not a video .*folder that holds them"):
+        opened(path)
+
+
+def test_an_empty_folder(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is an empty folder"):
+        opened(tmp_path)
+
+
+def test_a_folder_of_unknown_things(tmp_path: Path) -> None:
+    for name in ("a.txt", "b.txt", "c.csv"):
+        (tmp_path / name).touch()
+    with pytest.raises(InputError, match=r"holds no videos .* found \.txt \(2\), \.csv \(1\)"):
+        opened(tmp_path)
+
+
+def test_a_folder_of_empty_folders(tmp_path: Path) -> None:
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    with pytest.raises(InputError, match="found only empty folders"):
+        opened(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["video", "folder", "images"])
+def test_a_missing_trajectory_tells_what_was_looked_for(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "scene"
+    if kind == "images":
+        coded_folder(path / "images", 3)
+    else:
+        coded_video(path / "video.mp4", 3)
+    given = path / "video.mp4" if kind == "video" else path
+    looked = r"looked for camera\.json, cameras\.json, transforms\.json, .*sparse/0"
+    with pytest.raises(TrajectoryError, match=rf"{looked}.*--trajectory FILE") as caught:
+        opened(given)
+    assert "scene" in str(caught.value.ids["path"])
+
+
+@pytest.mark.parametrize(("frames", "poses"), [(6, 5), (5, 6), (1, 2)])
+@pytest.mark.parametrize("kind", ["frames", "images"])
+def test_counts_that_differ(tmp_path: Path, frames: int, poses: int, kind: str) -> None:
+    if kind == "frames":
+        coded_video(tmp_path / "video.mp4", frames)
+    else:
+        coded_folder(tmp_path / "images", frames)
+    write_camera_json(tmp_path / "camera.json", poses)
+    remedy = "give the trajectory that it was made with, or cut one"
+    message = rf"{frames} {kind}, but .* {poses} poses; {remedy}"
+    with pytest.raises(FrameCountError, match=message) as caught:
+        opened(tmp_path)
+    assert (caught.value.ids["frames"], caught.value.ids["poses"]) == (frames, poses)
+
+
+def test_a_broken_video_is_named(tmp_path: Path) -> None:
+    coded_scene(tmp_path)
+    (tmp_path / "video.mp4").write_bytes(b"not a video at all")
+    with pytest.raises(VideoError, match=r"video\.mp4 is not an mp4"):
+        opened(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("frames", "size", "error", "message"),
+    [
+        (5, {}, FrameCountError, r"render_mask\.mp4 has 5 frames, its video .* has 6"),
+        (6, {"width_px": 32}, InputError, r"mask .* is 32x48, its video .* is 64x48"),
+    ],
+)
+def test_a_mask_that_does_not_belong(
+    tmp_path: Path, frames: int, size: dict[str, int], error: type[InputError], message: str
+) -> None:
+    coded_scene(tmp_path)
+    (tmp_path / "video.mp4").rename(tmp_path / "render.mp4")
+    write_video(tmp_path / "render_mask.mp4", [coded_image(0, **size)] * frames)
+    with pytest.raises(error, match=message):
+        opened(tmp_path)
+
+
+def test_an_image_of_another_size_is_named(tmp_path: Path) -> None:
+    coded_folder(tmp_path / "images", 5)
+    write_image(tmp_path / "images" / "frame0.png", coded_image(0, 96, 72))
+    write_camera_json(tmp_path / "camera.json", 5)
+    with pytest.raises(
+        InputError,
+        match=r"frame0\.png \(frame 0\) is 96x72, but 4 of the 5 images .* are 64x48",
+    ) as caught:
+        opened(tmp_path)
+    assert caught.value.ids["frame"] == 0
+
+
+def test_a_listed_image_that_is_missing(tmp_path: Path) -> None:
+    coded_folder(tmp_path / "images", 2)
+    listed = [f"images/frame{number}.png" for number in range(3)]
+    write_transforms_json(tmp_path / "transforms.json", listed)
+    message = r"1 of the 3 images that .*transforms\.json lists .* images/frame2\.png \(frame 2\)"
+    with pytest.raises(InputError, match=message) as caught:
+        opened(tmp_path)
+    assert caught.value.ids["frame"] == 2
+
+
+def test_listed_images_that_are_missing_may_be_left_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    coded_folder(tmp_path / "images", 4)
+    listed = [f"images/frame{number}.png" for number in range(4)]
+    write_transforms_json(tmp_path / "transforms.json", listed)
+    (tmp_path / "images" / "frame1.png").unlink()
+    with caplog.at_level(logging.WARNING):
+        (source,) = open_sources([tmp_path], limits=LIMITS, missing_images="skip")
+    assert source.trajectory.frame_indices == (0, 2, 3)
+    assert [p.path.name for p in pictures_of(source)] == [f"frame{n}.png" for n in (0, 2, 3)]
+    x = [float(camera.centre_in_world[0]) for camera in source.trajectory.cameras]
+    assert x == pytest.approx([0.0, 0.2, 0.3])
+    assert "1 of the 4 images" in caplog.text
+    assert "left out, the first is images/frame1.png (frame 1)" in caplog.text
+    shutil.rmtree(tmp_path / "images")
+    with pytest.raises(InputError, match="4 of the 4 images"):
+        open_sources([tmp_path], limits=LIMITS, missing_images="skip")
+
+
+@pytest.mark.parametrize("content", [b"", b"no image", b"\x89PNG\r\n\x1a\n" + bytes(40)])
+def test_an_image_that_cannot_be_read(tmp_path: Path, content: bytes) -> None:
+    coded_folder(tmp_path / "images", 3)
+    (tmp_path / "images" / "frame1.png").write_bytes(content)
+    write_camera_json(tmp_path / "camera.json", 3)
+    error, message = (VideoError, "cannot be decoded") if content else (InputError, "is empty")
+    with pytest.raises(error, match=rf"frame1\.png {message}"):
+        opened(tmp_path)
+
+
+def test_cameras_at_one_place_have_no_parallax(tmp_path: Path) -> None:
+    root = worldstereo_scene(tmp_path / "subway")
+    with pytest.raises(InputError, match=r"no parallax: all 3 cameras .*pano_bank.* other pos"):
+        opened(root / "pano_bank")
+    # Equal centres whose rotations were rounded to 32 bits scatter when the poses are inverted.
+    coded_video(tmp_path / "turn" / "video.mp4", 8)
+    poses: list[list[list[float]]] = []
+    for number in range(8):
+        rotation = cv2.Rodrigues(np.array([0.1, 0.2 * number, 0.3]))[0]
+        pose = np.eye(4)
+        pose[:3, :3], pose[:3, 3] = rotation, -rotation @ (100.0, 50.0, 20.0)
+        poses.append(pose.astype(np.float32).astype(float).tolist())
+    path = write_camera_json(tmp_path / "turn" / "camera.json", 8)
+    path.write_text(json.dumps({**json.loads(path.read_text()), "extrinsic": poses}))
+    with pytest.raises(InputError, match="no parallax: all 8 cameras"):
+        opened(tmp_path / "turn")
+
+
+@pytest.mark.parametrize("bad", [float("nan"), 2.0])
+def test_a_pose_that_is_none_surfaces_with_its_file(tmp_path: Path, bad: float) -> None:
+    coded_scene(tmp_path / "traj0")
+    path = tmp_path / "traj0" / "camera.json"
+    content = json.loads(path.read_text())
+    content["extrinsic"][3][1][1] = bad
+    path.write_text(json.dumps(content))
+    with pytest.raises(TrajectoryError, match=r"traj0/camera\.json") as caught:
+        opened(tmp_path)
+    assert caught.value.ids["path"] == str(path)
+    assert str(caught.value.ids["frame"]) == "3"
+
+
+@pytest.mark.parametrize(
+    ("limits", "message"),
+    [
+        (IngestLimits(max_sources=1), "2 trajectories, more than max_sources=1"),
+        (IngestLimits(max_frames=5), "6 frames is above the cap max_frames=5"),
+        (IngestLimits(max_pixels=3_071), "64x48 is above the cap max_pixels=3071"),
+        (IngestLimits(max_entries=5), "more than 5 files and folders"),
+    ],
+)
+def test_caps(tmp_path: Path, limits: IngestLimits, message: str) -> None:
+    coded_scene(tmp_path / "a")
+    coded_scene(tmp_path / "b")
+    with pytest.raises(LimitError, match=message):
+        open_sources([tmp_path], limits=limits)
+
+
+def test_an_image_above_the_cap_is_refused_by_its_header(tmp_path: Path) -> None:
+    coded_folder(tmp_path / "images", 2)
+    write_camera_json(tmp_path / "camera.json", 2)
+    bomb = bytearray((tmp_path / "images" / "frame1.png").read_bytes())
+    for width_px, message in ((9_000, "9000x9000 is above the cap max_pixels"), (60_000, "bomb")):
+        bomb[16:24] = width_px.to_bytes(4, "big") * 2
+        bomb[29:33] = _crc(bytes(bomb[12:29]))
+        (tmp_path / "images" / "frame1.png").write_bytes(bomb)
+        with pytest.raises(LimitError, match=rf"frame1\.png.*{message}"):
+            opened(tmp_path)
+
+
+def _crc(chunk: bytes) -> bytes:
+    return zlib.crc32(chunk).to_bytes(4, "big")
+
+
+def test_limits_must_be_positive() -> None:
+    with pytest.raises(ConfigError, match="max_frames must be positive, got 0"):
+        IngestLimits(max_frames=0)

@@ -1,0 +1,22 @@
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = {"ray", "grpc", "google.protobuf", "open3d", "torch", "matplotlib", "actors", "cluster"}
+
+LIST_IMPORTED = """
+import pkgutil, sys
+import worldloom
+if sys.argv[1] == "all":
+    for module in pkgutil.walk_packages(worldloom.__path__, "worldloom."):
+        __import__(module.name)
+print(*sys.modules)
+"""
+
+
+@pytest.mark.parametrize("extent", ["root", "all"])
+def test_worldloom_imports_without_scheduler_wire_and_heavy_libraries(extent: str):
+    command = [sys.executable, "-c", LIST_IMPORTED, extent]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=100)
+    assert HEAVY & set(done.stdout.split()) == set()

@@ -1,0 +1,58 @@
+import inspect
+
+import worldloom
+
+PUBLIC = {
+    "Camera",
+    "CameraIntrinsics",
+    "CameraPose",
+    "CameraTrajectory",
+    "DepthMap",
+    "Frame",
+    "InlineRunner",
+    "Mesh",
+    "PointCloud",
+    "ReconstructedScene",
+    "ReconstructionConfig",
+    "Splats",
+    "Texture",
+    "WorldloomError",
+    "interpolate_poses",
+    "load_trajectory",
+    "reconstruct_files",
+    "reconstruct_scene",
+    "save_trajectory",
+}
+
+
+def _named(package: object) -> dict[str, object]:
+    return {
+        name: value
+        for name, value in vars(package).items()
+        if not name.startswith("_") and not inspect.ismodule(value)
+    }
+
+
+def test_the_public_names_are_these():
+    """A name that goes away breaks users; one that comes is a promise, and stands here too."""
+    assert set(_named(worldloom)) == PUBLIC
+
+
+def test_every_public_name_says_what_it_is():
+    assert [name for name, value in _named(worldloom).items() if not inspect.getdoc(value)] == []
+
+
+def test_the_entry_takes_what_its_users_pass():
+    parameters = inspect.signature(worldloom.reconstruct_scene).parameters
+    assert list(parameters)[:8] == [
+        "video_path",
+        "camera_trajectory",
+        "output_path",
+        "method",
+        "resolution",
+        "depth_estimation",
+        "point_cloud_density",
+        "runner",
+    ]
+    defaults = [parameters[name].default for name in list(parameters)[3:7]]
+    assert defaults == ["mvs", 512, True, "medium"]

@@ -1,0 +1,250 @@
+"""The public entry: from files to a scene folder."""
+
+import os
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import TypeVar, cast
+
+import msgspec
+
+from worldloom.bench import Bench, BenchConfig
+from worldloom.cameras import CameraTrajectory
+from worldloom.codec import to_json
+from worldloom.config import Density, Method, ReconstructionConfig
+from worldloom.errors import ConfigError, InputError
+from worldloom.export import InputRecord, Manifest, ViewRecord, export_scene, software_versions
+from worldloom.ingest import IngestLimits, MissingImages, Source, Video, ingest, open_sources
+from worldloom.inline import InlineRunner
+from worldloom.journal import Journal
+from worldloom.pipeline import Reconstruction, reconstruct, split_holdout
+from worldloom.quality import Appraisal, appraise
+from worldloom.scene import Frame, ReconstructedScene
+from worldloom.stage import Progress, ProgressCallback, Runner
+
+StrPath = str | os.PathLike[str]
+Trajectory = StrPath | CameraTrajectory
+RunnerFactory = Callable[[BenchConfig], Runner]
+"""Makes a runner on a store: `InlineRunner`, `cluster.ray_runner.RayRunner`, or either with
+settings bound by `functools.partial`."""
+ARTIFACTS_FOLDER = "artifacts"
+T = TypeVar("T")
+
+
+def _silent(_progress: Progress) -> None:
+    pass
+
+
+def reconstruct_scene(
+    video_path: StrPath | Sequence[StrPath],
+    camera_trajectory: Trajectory | Sequence[Trajectory] | None = None,
+    output_path: StrPath = "out",
+    method: Method = "mvs",
+    resolution: int = 512,
+    depth_estimation: bool = True,
+    point_cloud_density: Density = "medium",
+    runner: RunnerFactory | None = None,
+    on_progress: ProgressCallback = _silent,
+) -> ReconstructedScene:
+    """Reconstructs a 3D scene from video with a known camera trajectory.
+
+    Finished work is kept below the output folder: run again to resume.
+
+    Args:
+        video_path: Video, image folder or scene folder; or several in one world frame.
+        camera_trajectory: Trajectory of each video, a file or an object; None where the input
+            holds its own (`camera.json`, `transforms.json`, a COLMAP model).
+        output_path: Folder for the scene; made where it does not exist.
+        method: How chunks are reconstructed.
+        resolution: Longer image side used for depth, pixels; with it the size of a voxel.
+        depth_estimation: Refine depth with the geometric memories.
+        point_cloud_density: Spacing of the point cloud.
+        runner: What executes the stages; None for this process, on all its cores.
+        on_progress: Called after each work item.
+
+    Returns:
+        The scene: mesh, point cloud, textures, cameras and metadata, as written.
+
+    Raises:
+        InputError: the input cannot be read or does not make sense.
+        PlanError: no two views can be triangulated.
+        ReconstructionError: nothing could be made.
+    """
+    config = ReconstructionConfig(
+        method=method,
+        resolution=resolution,
+        depth_estimation=depth_estimation,
+        point_cloud_density=point_cloud_density,
+    )
+    return reconstruct_files(
+        _several(video_path),
+        output_path,
+        config,
+        trajectories=() if camera_trajectory is None else _several(camera_trajectory),
+        runner=runner,
+        on_progress=on_progress,
+    )
+
+
+def reconstruct_files(
+    inputs: Sequence[StrPath],
+    output_path: StrPath,
+    config: ReconstructionConfig,
+    *,
+    trajectories: Sequence[Trajectory] = (),
+    every: int = 1,
+    missing_images: MissingImages = "skip",
+    runner: RunnerFactory | None = None,
+    store_uri: str | None = None,
+    limits: IngestLimits | None = None,
+    cache_mib: int = 256,
+    on_progress: ProgressCallback = _silent,
+) -> ReconstructedScene:
+    """Reconstructs a scene with every setting at hand; see `reconstruct_scene`.
+
+    Args:
+        inputs: Videos, image folders or scene folders in one world frame.
+        output_path: Folder for the scene.
+        config: Settings; with the input they decide the result.
+        trajectories: One for each input, or none where the inputs hold their own.
+        every: Every n-th frame of each source is used.
+        missing_images: `skip` leaves out images that a trajectory file lists and that are not
+            there, with a warning in the manifest; `error` refuses them.
+        runner: What executes the stages; None for this process, on all its cores.
+        store_uri: Root of the artifact store; None for `artifacts` in the output folder.
+        limits: Caps on the input; None for the usual ones.
+        cache_mib: Decoded images and arrays kept in each process, MiB.
+        on_progress: Called after each work item.
+    """
+    output = Path(output_path).resolve()
+    _make_folder(output)
+    bench_config = BenchConfig(store_uri or str(output / ARTIFACTS_FOLDER), cache_mib)
+    bench = Bench(bench_config)
+    caps = limits or IngestLimits()
+    with Journal() as journal:
+        sources = open_sources(
+            [Path(path) for path in inputs],
+            [item if isinstance(item, CameraTrajectory) else Path(item) for item in trajectories],
+            limits=caps,
+            missing_images=missing_images,
+        )
+        with journal.timed("ingest", sum(len(source) for source in sources)):
+            all_frames = ingest(
+                sources,
+                bench.store,
+                every=every,
+                limits=caps,
+                on_progress=on_progress,
+                workers=_cores(),
+            )
+        frames, held_out = split_holdout(all_frames, config.holdout)
+        with _opened(runner or partial(InlineRunner, workers=_cores()), bench_config) as opened:
+            made = reconstruct(frames, config, opened, bench, on_progress)
+        with journal.timed("appraise", len(frames)):
+            appraisal = appraise(bench, made, held_out, title=_title(inputs, sources))
+        manifest = _manifest(config, sources, all_frames, made, journal)
+        return _exported(output, made, replace(manifest, metrics=appraisal.metrics), appraisal)
+
+
+def _exported(
+    output: Path, made: Reconstruction, manifest: Manifest, appraisal: Appraisal
+) -> ReconstructedScene:
+    scene = ReconstructedScene(made.mesh, made.point_cloud, _cameras(made.frames))
+    written = export_scene(scene, output, manifest, appraisal.preview)
+    return replace(scene, metadata=cast("dict[str, object]", msgspec.to_builtins(written)))
+
+
+def _title(inputs: Sequence[StrPath], sources: Sequence[Source]) -> str:
+    """The name of the only trajectory, or of what all of them were found in."""
+    return sources[0].name if len(sources) == 1 else Path(inputs[0]).resolve().stem
+
+
+def _several(value: T | Sequence[T]) -> Sequence[T]:
+    if isinstance(value, (str, os.PathLike, CameraTrajectory)):
+        return (cast("T", value),)
+    return cast("Sequence[T]", value)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0))
+
+
+@contextmanager
+def _opened(factory: RunnerFactory, bench: BenchConfig) -> Generator[Runner]:
+    """A runner that is closed in the end."""
+    runner = factory(bench)
+    try:
+        yield runner
+    finally:
+        runner.close()
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"cannot make the output folder {folder}: {error.strerror}; choose another --out",
+            path=str(folder),
+        ) from error
+
+
+def _cameras(frames: Sequence[Frame]) -> CameraTrajectory:
+    return CameraTrajectory(
+        tuple(frame.camera for frame in frames),
+        tuple(frame.view_id for frame in frames),
+        tuple(frame.name for frame in frames),
+        name="scene",
+    )
+
+
+def _manifest(
+    config: ReconstructionConfig,
+    sources: Sequence[Source],
+    all_frames: Sequence[Frame],
+    made: Reconstruction,
+    journal: Journal,
+) -> Manifest:
+    used = {source.name: 0 for source in sources}
+    for frame in all_frames:
+        used[frame.trajectory] += 1
+    return Manifest(
+        parameters=cast("dict[str, object]", msgspec.to_builtins(config)),
+        views=tuple(
+            ViewRecord(
+                frame.view_id,
+                frame.name,
+                frame.trajectory,
+                frame.index,
+                frame.camera.intrinsics.width_px,
+                frame.camera.intrinsics.height_px,
+            )
+            for frame in made.frames
+        ),
+        inputs=tuple(
+            InputRecord(_media_path(source), source.name, None, len(source), used[source.name])
+            for source in sources
+        ),
+        evidence={
+            "voxel_m": made.voxel_m,
+            "cloud_spacing_m": made.cell_m,
+            "views": msgspec.json.decode(to_json(made.views)),
+        },
+        timings=(*journal.timings[:1], *made.stages, *journal.timings[1:]),
+        warnings=journal.warnings,
+        failures=made.failures,
+        degraded=bool(made.failures),
+        software=software_versions(),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def _media_path(source: Source) -> str:
+    if isinstance(source.media, Video):
+        return str(source.media.path)
+    if not source.media:
+        raise ConfigError(f"source {source.name} has no image", field="inputs")
+    return str(source.media[0].path.parent)

@@ -1,0 +1,72 @@
+"""The settings of a reconstruction."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from worldloom.depth import ConsistencyConfig, RefineConfig, SweepConfig
+from worldloom.errors import ConfigError
+from worldloom.memory import MemoryConfig
+from worldloom.plan import PlanConfig
+from worldloom.surface import SurfaceConfig
+
+Method = Literal["mvs"]
+Density = Literal["low", "medium", "high"]
+
+CLOUD_SPACING_PX: dict[Density, float] = {"low": 4.0, "medium": 2.0, "high": 1.0}
+"""Spacing of the point cloud in footprints of a depth pixel at the median depth."""
+
+
+@dataclass(frozen=True)
+class ReconstructionConfig:
+    """What to make of the views; with the input and nothing else it decides the result."""
+
+    method: Method = "mvs"
+    """How chunks are reconstructed; mvs: multi-view stereo, fused to a surface."""
+    resolution: int = 512
+    """Longer image side used for depth, pixels; images are never enlarged. More is finer, and
+    slower by its square."""
+    depth_estimation: bool = True
+    """Refine depth at full resolution with the geometric memories; off is faster and coarser."""
+    point_cloud_density: Density = "medium"
+    """Spacing of the point cloud: low 4, medium 2, high 1 pixel footprints at median depth."""
+    voxel_m: float | None = None
+    """Side of a voxel, world unit; unset: the footprint of a depth pixel at the median depth."""
+    sweep_share: float = 0.5
+    """Size of round 1 as a share of `resolution`, where round 2 follows."""
+    min_sweep_px: int = 256
+    """Longer image side of round 1 is not reduced below this."""
+    holdout: int = 0
+    """Keep every n-th view out of everything and score it at the end; 0 keeps none."""
+    plan: PlanConfig = field(default_factory=PlanConfig)
+    sweep: SweepConfig = field(default_factory=SweepConfig)
+    refine: RefineConfig = field(default_factory=RefineConfig)
+    consistency: ConsistencyConfig = field(default_factory=ConsistencyConfig)
+    memory: MemoryConfig = field(default_factory=MemoryConfig)
+    surface: SurfaceConfig = field(default_factory=SurfaceConfig)
+
+    def __post_init__(self) -> None:
+        if self.method != "mvs":
+            raise ConfigError(f"method must be mvs, got {self.method!r}", field="method")
+        if self.resolution < 64:
+            raise ConfigError(
+                f"resolution must be at least 64 pixels, got {self.resolution}", field="resolution"
+            )
+        if self.point_cloud_density not in CLOUD_SPACING_PX:
+            raise ConfigError(
+                f"point_cloud_density must be low, medium or high, got "
+                f"{self.point_cloud_density!r}",
+                field="point_cloud_density",
+            )
+        if self.voxel_m is not None and not self.voxel_m > 0:
+            raise ConfigError(f"voxel_m must be above 0, got {self.voxel_m}", field="voxel_m")
+        if not 0 < self.sweep_share <= 1:
+            raise ConfigError(
+                f"sweep_share must be above 0 and at most 1, got {self.sweep_share}",
+                field="sweep_share",
+            )
+        if self.holdout < 0 or self.holdout == 1:
+            raise ConfigError(
+                f"holdout must be 0 (none) or at least 2, got {self.holdout}; 1 would keep every "
+                "view out",
+                field="holdout",
+            )

@@ -1,0 +1,86 @@
+"""Settings of depth estimation."""
+
+from dataclasses import dataclass
+
+from worldloom.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class SweepConfig:
+    """Round 1: fronto-parallel plane sweep at reduced size."""
+
+    window_px: int = 7
+    """Side of the matching window, odd; larger is calmer on weak texture, blurs edges."""
+    noise_level: float = 1.5
+    """Standard deviation of image noise, grey levels; texture below it does not count."""
+    plane_step_px: float = 1.0
+    """Motion in a partner between neighbouring planes; smaller is finer and slower."""
+    min_planes: int = 64
+    """Fewest depth planes."""
+    max_planes: int = 96
+    """Most depth planes; bounds memory and time."""
+    small_step: int = 24
+    """Cost of a change by one plane between neighbours; higher is smoother on slants."""
+    large_step: int = 300
+    """Cost of any larger change on flat colour; higher fills weak texture, loses thin things."""
+    guide_scale: float = 8.0
+    """Grey levels of an edge that halve `large_step`; lower lets depth edges follow colour."""
+
+    def __post_init__(self) -> None:
+        _check_window(self.window_px)
+        if not 3 <= self.min_planes <= self.max_planes <= 256:
+            raise ConfigError(
+                f"planes must satisfy 3 <= min_planes <= max_planes <= 256, got "
+                f"{self.min_planes} and {self.max_planes}",
+                field="min_planes",
+            )
+
+
+@dataclass(frozen=True)
+class RefineConfig:
+    """Round 2: a sweep of the prior surface at full size."""
+
+    window_px: int = 7
+    """Side of the matching window, odd."""
+    noise_level: float = 1.5
+    """Standard deviation of image noise, grey levels."""
+    reach_planes: float = 2.0
+    """How far to look on each side of the prior, planes of round 1."""
+    steps_per_plane: int = 6
+    """Hypotheses to one plane of round 1; finer is slower."""
+    small_step: int = 16
+    """Cost of a change by one hypothesis between neighbours."""
+    large_step: int = 100
+    """Cost of any larger change on flat colour."""
+    guide_scale: float = 8.0
+    """Grey levels of an edge that halve `large_step`."""
+
+    def __post_init__(self) -> None:
+        _check_window(self.window_px)
+
+
+@dataclass(frozen=True)
+class ConsistencyConfig:
+    """What makes two views agree on a point, by degrees."""
+
+    depth_tolerance: float = 0.01
+    """Relative difference of depth at which a partner's voice falls to 61% (one sigma)."""
+    reprojection_tolerance_px: float = 1.5
+    """Distance after going to the partner and back at which its voice falls likewise."""
+    min_support: float = 0.5
+    """Least sum of voices, each 0 to 1; more is cleaner and less complete."""
+    max_slant_deg: float = 85.0
+    """Steepest angle between the surface normal and the ray; steeper is an edge, not a surface."""
+
+    def __post_init__(self) -> None:
+        for name in ("depth_tolerance", "reprojection_tolerance_px", "min_support"):
+            value = float(getattr(self, name))
+            if not value > 0:
+                raise ConfigError(f"{name} must be above 0, got {value}", field=name)
+
+
+def _check_window(window_px: int) -> None:
+    if window_px < 3 or window_px % 2 == 0:
+        raise ConfigError(
+            f"window_px must be odd and at least 3, got {window_px}", field="window_px"
+        )

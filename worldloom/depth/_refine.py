@@ -1,0 +1,113 @@
+"""Round 2: depth of one view at full size, around what the memory expects it to see."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from jaxtyping import Float32
+
+from worldloom.bench import Bench
+from worldloom.depth._config import RefineConfig
+from worldloom.depth._estimate import EstimateResult
+from worldloom.depth._match import choose, match_image, store_depth
+from worldloom.depth._sweep import surface_costs
+from worldloom.errors import PlanError
+from worldloom.scene import DepthRef, Frame
+from worldloom.stage import Role, Stage
+from worldloom.store import ArtifactKey
+
+
+@dataclass(frozen=True, eq=False)
+class RefineWork:
+    """A view to refine."""
+
+    partners: tuple[Frame, ...]
+    estimate: EstimateResult
+    """Round 1: dense, unchecked."""
+    checked: DepthRef
+    """Round 1: what other views confirm."""
+    prior: ArtifactKey
+    """Artifact of `RETRIEVE` with `prior.npz`, at the size of round 1."""
+    width_px: int
+    """Width of the depth map."""
+    height_px: int
+    """Height of the depth map."""
+    config: RefineConfig
+
+    @property
+    def subject(self) -> str:
+        """What the item is about, for people."""
+        frame = self.estimate.depth.frame
+        return f"view {frame.view_id} ({frame.name})"
+
+
+@dataclass(frozen=True, eq=False)
+class RefineResult:
+    """A depth map of round 2: dense, unchecked."""
+
+    depth: DepthRef
+
+
+def _refine(bench: Bench, key: ArtifactKey, work: RefineWork) -> RefineResult:
+    frame, config = work.estimate.depth.frame, work.config
+    if not work.partners:
+        raise PlanError(
+            f"{work.subject} has no partner in the memory: no other view saw the same points; add "
+            "views around it",
+            view=frame.view_id,
+        )
+    reference = match_image(bench, frame, work.width_px, work.height_px)
+    partners = [match_image(bench, p, work.width_px, work.height_px) for p in work.partners]
+    surface = _prior_surface(bench, work)
+    reach = round(config.reach_planes * config.steps_per_plane)
+    step = work.estimate.plane_step / config.steps_per_plane
+    offsets = np.arange(-reach, reach + 1) * step
+    cost = surface_costs(
+        reference,
+        partners,
+        surface,
+        offsets,
+        window_px=config.window_px,
+        noise_level=config.noise_level,
+    )
+    winner = choose(cost, reference, config)
+    moved = surface + ((winner.hypothesis - np.float32(reach)) * np.float32(step))
+    inverse = np.maximum(moved, np.float32(0.5) * surface)
+    depth = np.where(reference.valid, 1 / inverse, 0).astype(np.float32)
+    return RefineResult(store_depth(bench, key, frame, depth, winner.confidence))
+
+
+def _prior_surface(bench: Bench, work: RefineWork) -> Float32[np.ndarray, "h w"]:
+    """Inverse depth expected at every pixel, at full size.
+
+    In order of trust: the view's own depth where others confirm it, the memory rendered into the
+    view, the view's own depth as it is. Smoothed where it is smooth, so that steps of the planes
+    of round 1 do not become steps of the windows.
+    """
+    own = bench.depth_map(work.estimate.depth).depth
+    confirmed = bench.depth_map(work.checked).depth
+    remembered = bench.arrays(work.prior, "prior.npz")["depth"]
+    depth = np.where(confirmed > 0, confirmed, np.where(remembered > 0, remembered, own))
+    known = depth > 0
+    inverse = np.where(known, 1 / np.maximum(depth, 1e-12), 0).astype(np.float32)
+    if not known.all():
+        inverse = _spread(inverse, known)
+    inverse = cv2.medianBlur(inverse, 5)
+    inverse = cv2.bilateralFilter(inverse, 9, 2 * work.estimate.plane_step, 5)
+    size = (work.width_px, work.height_px)
+    return cv2.resize(inverse, size, interpolation=cv2.INTER_LINEAR)
+
+
+def _spread(inverse: Float32[np.ndarray, "h w"], known: np.ndarray) -> Float32[np.ndarray, "h w"]:
+    """Gives pixels without data the value of the nearest pixel that has one."""
+    _, labels = cv2.distanceTransformWithLabels(
+        (~known).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    nearest = np.asarray(labels, np.intp)
+    values = np.zeros(int(nearest.max()) + 1, np.float32)
+    values[nearest[known]] = inverse[known]
+    return values[nearest]
+
+
+REFINE = Stage("refine", 1, Role.DEPTH, RefineResult, _refine)
+"""Work: `RefineWork`."""

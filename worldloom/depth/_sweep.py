@@ -1,0 +1,302 @@
+"""Matching cost of depth hypotheses: zero-mean NCC between a view and its warped partners."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numba
+import numpy as np
+from jaxtyping import Bool, Float32, Float64, UInt8
+
+from worldloom.cameras import Camera
+
+NO_EVIDENCE = 128
+"""Cost where no partner sees a point: that of uncorrelated windows."""
+
+STRIP_PIXELS = 2**15
+"""Pixels worked on at a time, in whole rows, so that what they need stays in a core's cache."""
+
+Warp = Callable[[int, int, slice], tuple[np.ndarray, np.ndarray]]
+"""(partner, hypothesis, rows) -> warped grey image, warped validity, of those rows."""
+
+
+@dataclass(frozen=True, eq=False)
+class MatchImage:
+    """What matching needs of a view, all at one size."""
+
+    camera: Camera
+    grey: Float32[np.ndarray, "h w"]
+    """0 to 255."""
+    valid: Bool[np.ndarray, "h w"]
+    """False where the image holds no data."""
+
+
+def pixel_transfer(
+    reference: Camera, partner: Camera
+) -> tuple[Float64[np.ndarray, "3 3"], Float64[np.ndarray, "3"]]:
+    """Returns (A, b): the partner's homogeneous pixel is `A @ pixel + b * inverse_depth`.
+
+    Pixels are homogeneous, with the centre of the top-left pixel at (0, 0): OpenCV's convention,
+    for use in its warps. Source: Hartley and Zisserman 2004, section 13.1.
+    """
+    partner_from_reference = partner.cam_from_world @ reference.world_from_cam
+    from_corner = np.array([[1, 0, -0.5], [0, 1, -0.5], [0, 0, 1]])
+    k_reference = from_corner @ reference.pixel_from_cam
+    k_partner = from_corner @ partner.pixel_from_cam
+    rotation, translation = partner_from_reference[:3, :3], partner_from_reference[:3, 3]
+    return k_partner @ rotation @ np.linalg.inv(k_reference), k_partner @ translation
+
+
+def plane_costs(
+    reference: MatchImage,
+    partners: Sequence[MatchImage],
+    inverse_depths: Float64[np.ndarray, "d"],
+    *,
+    window_px: int,
+    noise_level: float,
+) -> UInt8[np.ndarray, "h w d"]:
+    """Cost of fronto-parallel planes: one homography a plane and partner.
+
+    Args:
+        reference: The view.
+        partners: Views to match against.
+        inverse_depths: Inverse depth of each plane, 1 / world unit.
+        window_px: Side of the matching window.
+        noise_level: Standard deviation of the image noise, grey levels.
+
+    Returns:
+        0 (equal) to 255 (opposite) for each pixel and plane.
+    """
+    width = reference.grey.shape[1]
+    transfers = [pixel_transfer(reference.camera, partner.camera) for partner in partners]
+
+    def warp(partner: int, plane: int, rows: slice) -> tuple[np.ndarray, np.ndarray]:
+        linear, offset = transfers[partner]
+        homography = linear.copy()
+        homography[:, 2] += offset * inverse_depths[plane] + linear[:, 1] * rows.start
+        size = (width, rows.stop - rows.start)
+        image = partners[partner]
+        grey = cv2.warpPerspective(
+            image.grey,
+            homography,
+            size,
+            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+        inside = cv2.warpPerspective(
+            image.valid.view(np.uint8),
+            homography,
+            size,
+            flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP,
+        )
+        return grey, inside
+
+    return _costs(reference, len(partners), len(inverse_depths), warp, window_px, noise_level)
+
+
+def surface_costs(
+    reference: MatchImage,
+    partners: Sequence[MatchImage],
+    inverse_depth: Float32[np.ndarray, "h w"],
+    offsets: Float64[np.ndarray, "d"],
+    *,
+    window_px: int,
+    noise_level: float,
+) -> UInt8[np.ndarray, "h w d"]:
+    """Cost of a surface moved in inverse depth: the windows follow its slant.
+
+    Args:
+        reference: The view.
+        partners: Views to match against.
+        inverse_depth: The surface; positive everywhere.
+        offsets: Hypothesis k is `inverse_depth + offsets[k]`.
+        window_px: Side of the matching window.
+        noise_level: Standard deviation of the image noise, grey levels.
+
+    Returns:
+        0 (equal) to 255 (opposite) for each pixel and hypothesis.
+    """
+    transfers = [
+        tuple(part.astype(np.float32) for part in pixel_transfer(reference.camera, p.camera))
+        for p in partners
+    ]
+
+    def warp(partner: int, step: int, rows: slice) -> tuple[np.ndarray, np.ndarray]:
+        linear, offset = transfers[partner]
+        map_x = np.empty(inverse_depth[rows].shape, np.float32)
+        map_y = np.empty_like(map_x)
+        moved = np.float32(offsets[step])
+        _surface_map(linear, offset, inverse_depth[rows], rows.start, moved, map_x, map_y)
+        image = partners[partner]
+        grey = cv2.remap(
+            image.grey, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        )
+        inside = cv2.remap(image.valid.view(np.uint8), map_x, map_y, cv2.INTER_NEAREST)
+        return grey, inside
+
+    return _costs(reference, len(partners), len(offsets), warp, window_px, noise_level)
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _surface_map(
+    linear: np.ndarray,
+    offset: np.ndarray,
+    inverse_depth: np.ndarray,
+    first_row: int,
+    step: np.float32,
+    map_x: np.ndarray,
+    map_y: np.ndarray,
+) -> None:
+    """Where the pixels of the moved surface fall in the partner; far outside if behind it."""
+    height, width = inverse_depth.shape
+    for y in range(height):
+        fy = np.float32(first_row + y)
+        row_x = linear[0, 1] * fy + linear[0, 2]
+        row_y = linear[1, 1] * fy + linear[1, 2]
+        row_z = linear[2, 1] * fy + linear[2, 2]
+        for x in range(width):
+            fx = np.float32(x)
+            w = max(inverse_depth[y, x] + step, np.float32(0))
+            z = linear[2, 0] * fx + row_z + offset[2] * w
+            if z > np.float32(1e-6):
+                scale = np.float32(1.0) / z
+                map_x[y, x] = (linear[0, 0] * fx + row_x + offset[0] * w) * scale
+                map_y[y, x] = (linear[1, 0] * fx + row_y + offset[1] * w) * scale
+            else:
+                map_x[y, x] = np.float32(-1e4)
+                map_y[y, x] = np.float32(-1e4)
+
+
+def _costs(
+    reference: MatchImage,
+    partner_count: int,
+    hypothesis_count: int,
+    warp: Warp,
+    window_px: int,
+    noise_level: float,
+) -> UInt8[np.ndarray, "h w d"]:
+    height, width = reference.grey.shape
+    volume = np.empty((hypothesis_count, height, width), np.uint8)
+    noise = np.float32(noise_level**2)
+    reach = window_px // 2
+    strip_rows = max(STRIP_PIXELS // width, window_px)
+    for first in range(0, height, strip_rows):
+        last = min(first + strip_rows, height)
+        rows = slice(max(first - reach, 0), min(last + reach, height))
+        inner = slice(first - rows.start, last - rows.start)
+        strip = _Strip(reference.grey[rows], partner_count, window_px, noise)
+        for step in range(hypothesis_count):
+            for partner in range(partner_count):
+                strip.score(partner, *warp(partner, step, rows))
+            volume[step, first:last] = strip.cost()[inner]
+    return np.ascontiguousarray(volume.transpose(1, 2, 0))
+
+
+class _Strip:
+    """Scores of the partners in some rows of the reference, with buffers that are used again."""
+
+    def __init__(
+        self,
+        grey: Float32[np.ndarray, "h w"],
+        partner_count: int,
+        window_px: int,
+        noise: np.float32,
+    ) -> None:
+        self._grey = grey
+        self._window = (window_px, window_px)
+        self._noise = noise
+        self._mean = self._windowed(grey, np.empty_like(grey))
+        square = self._windowed(grey * grey, np.empty_like(grey))
+        variance = np.maximum(square - self._mean * self._mean, 0)
+        self._own = (1 / np.sqrt(variance + noise)).astype(np.float32)
+        self._scores = np.empty((partner_count, *grey.shape), np.float32)
+        self._product, self._other_mean, self._square, self._cross = (
+            np.empty_like(grey) for _ in range(4)
+        )
+        self._cost = np.empty(grey.shape, np.uint8)
+
+    def _windowed(self, image: np.ndarray, out: np.ndarray) -> np.ndarray:
+        return cv2.boxFilter(image, -1, self._window, dst=out, borderType=cv2.BORDER_REFLECT)
+
+    def score(self, partner: int, warped: np.ndarray, inside: np.ndarray) -> None:
+        """Computes the NCC with one partner."""
+        self._windowed(warped, self._other_mean)
+        self._windowed(cv2.multiply(warped, warped, dst=self._product), self._square)
+        self._windowed(cv2.multiply(warped, self._grey, dst=self._product), self._cross)
+        _scores(
+            self._mean,
+            self._own,
+            self._other_mean,
+            self._square,
+            self._cross,
+            inside,
+            self._noise,
+            self._scores[partner],
+        )
+
+    def cost(self) -> UInt8[np.ndarray, "h w"]:
+        """Returns the cost over all partners scored; valid until the next call."""
+        _best_half_cost(self._scores, self._cost)
+        return self._cost
+
+
+UNSEEN = -4.0
+"""Score of a partner that does not see a point: below any correlation."""
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _scores(
+    mean: np.ndarray,
+    own: np.ndarray,
+    other_mean: np.ndarray,
+    square: np.ndarray,
+    cross: np.ndarray,
+    inside: np.ndarray,
+    noise: np.float32,
+    scores: np.ndarray,
+) -> None:
+    """NCC with one partner. Without branches, so that it compiles to vector instructions."""
+    height, width = mean.shape
+    for y in range(height):
+        for x in range(width):
+            m = other_mean[y, x]
+            other = np.sqrt(max(square[y, x] - m * m, np.float32(0)) + noise)
+            score = (cross[y, x] - mean[y, x] * m) * own[y, x] / other
+            scores[y, x] = score if inside[y, x] != 0 else np.float32(UNSEEN)
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _best_half_cost(scores: np.ndarray, out: np.ndarray) -> None:
+    """Mean cost over the better half of the partners that see the point: others are occluded."""
+    partners, height, width = scores.shape
+    row = np.empty((partners, width), np.float32)
+    total, seen = np.empty(width, np.float32), np.empty(width, np.int32)
+    for y in range(height):
+        for x in range(width):
+            total[x] = 0
+            seen[x] = 0
+        for p in range(partners):
+            for x in range(width):
+                row[p, x] = scores[p, y, x]
+                seen[x] += np.int32(scores[p, y, x] > np.float32(UNSEEN))
+        _sort_descending(row)
+        for k in range((partners + 1) // 2):
+            for x in range(width):
+                total[x] += row[k, x] if k < (seen[x] + 1) // 2 else np.float32(0)
+        for x in range(width):
+            half = np.float32(max((seen[x] + 1) // 2, 1))
+            value = np.float32(127.5) * (np.float32(1) - total[x] / half)
+            value = min(max(value, np.float32(0)), np.float32(255))
+            out[y, x] = np.uint8(value) if seen[x] > 0 else np.uint8(NO_EVIDENCE)
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _sort_descending(scores: np.ndarray) -> None:
+    """Sorts each column: odd-even transposition, one row against the next."""
+    partners, width = scores.shape
+    for step in range(partners):
+        for p in range(step & 1, partners - 1, 2):
+            for x in range(width):
+                first, second = scores[p, x], scores[p + 1, x]
+                scores[p, x] = max(first, second)
+                scores[p + 1, x] = min(first, second)

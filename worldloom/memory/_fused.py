@@ -1,0 +1,227 @@
+"""The geometric memory as others read it: one entry a cell, and the views that see it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numba
+import numpy as np
+from jaxtyping import Bool, Float64, Int16, Int32, Int64, UInt8, UInt16
+
+from worldloom.cameras import Camera
+from worldloom.errors import InputError
+from worldloom.lattice import cells_from_keys
+from worldloom.memory._render import DepthPrior, render_points
+from worldloom.memory._rows import OFFSET_STEPS
+from worldloom.scene import PointCloud
+
+NORMAL_STEPS = 32767
+"""Fixed-point steps of a component of a unit normal of a fused cell."""
+
+
+@dataclass(frozen=True, eq=False)
+class FusedMemory:
+    """Cells with what their views agree on, ascending by Morton key, in fixed point."""
+
+    cell_m: float
+    """Side of a cell of the global lattice, world unit."""
+    cells: Int64[np.ndarray, "n"]
+    """Morton keys (`worldloom.lattice`), ascending."""
+    offsets: UInt16[np.ndarray, "n 3"]
+    """Position in the cell, in 65536ths of its side."""
+    normals: Int16[np.ndarray, "n 3"]
+    """Unit normal in the world, in 32767ths; 0 = unknown."""
+    colors: UInt8[np.ndarray, "n 3"]
+    """sRGB."""
+    confidence: UInt8[np.ndarray, "n"]
+    """Mean confidence of the views, in 255ths."""
+    view_starts: Int64[np.ndarray, "n+1"]
+    """The views of cell i are `views[view_starts[i]:view_starts[i + 1]]`."""
+    views: Int32[np.ndarray, "m"]
+    """Ids of views, ascending within a cell."""
+
+    def __len__(self) -> int:
+        return len(self.cells)
+
+    @cached_property
+    def count(self) -> Int32[np.ndarray, "n"]:
+        """Number of views that see each cell."""
+        return np.diff(self.view_starts).astype(np.int32)
+
+    @cached_property
+    def points_in_world(self) -> Float64[np.ndarray, "n 3"]:
+        """World position of each cell's surface."""
+        corner = cells_from_keys(self.cells).astype(np.float64)
+        return (corner + (self.offsets + 0.5) / OFFSET_STEPS) * self.cell_m
+
+    def cloud(self, min_views: int = 1) -> PointCloud:
+        """Returns the cells that at least `min_views` views see, as points in canonical order."""
+        kept = self.count >= min_views
+        return PointCloud(
+            points_in_world=self.points_in_world[kept],
+            normals_in_world=(self.normals[kept] / NORMAL_STEPS).astype(np.float32),
+            colors=self.colors[kept],
+            confidence=(self.confidence[kept] / 255).astype(np.float32),
+            count=self.count[kept],
+        )
+
+    def covisible(self, view_id: int) -> dict[int, int]:
+        """Returns how many cells each other view shares with this one, by view id."""
+        counts = _shared_cells(self.view_starts, self.views, view_id)
+        return {int(view): int(counts[view]) for view in np.flatnonzero(counts)}
+
+    def select(self, kept: Bool[np.ndarray, "n"]) -> "FusedMemory":
+        """Returns the memory of some of the cells."""
+        starts = np.zeros(int(kept.sum()) + 1, np.int64)
+        np.cumsum(self.count[kept], out=starts[1:])
+        return FusedMemory(
+            self.cell_m,
+            cells=self.cells[kept],
+            offsets=self.offsets[kept],
+            normals=self.normals[kept],
+            colors=self.colors[kept],
+            confidence=self.confidence[kept],
+            view_starts=starts,
+            views=self.views[np.repeat(kept, self.count)],
+        )
+
+    def in_box(
+        self, lower_in_world: Float64[np.ndarray, "3"], upper_in_world: Float64[np.ndarray, "3"]
+    ) -> "FusedMemory":
+        """Returns the cells whose points lie in the box [lower, upper)."""
+        points = self.points_in_world
+        inside = (points >= lower_in_world) & (points < upper_in_world)
+        return self.select(np.asarray(inside.all(axis=1)))
+
+    def in_frustum(self, camera: Camera, near_m: float, far_m: float) -> "FusedMemory":
+        """Returns the cells whose points project into the image at a depth in [near, far]."""
+        pixels, depth = camera.project(self.points_in_world)
+        size = (camera.intrinsics.width_px, camera.intrinsics.height_px)
+        with np.errstate(invalid="ignore"):
+            inside = np.asarray(((pixels >= 0) & (pixels < size)).all(axis=1))
+        return self.select(inside & (depth >= near_m) & (depth <= far_m))
+
+    def render(
+        self, camera: Camera, width_px: int, height_px: int, *, min_views: int = 1
+    ) -> DepthPrior:
+        """Renders the cells that at least `min_views` views see as a depth prior.
+
+        Args:
+            camera: The view.
+            width_px: Size of the result.
+            height_px: Size of the result.
+            min_views: Cells that fewer views see are left out.
+        """
+        return render_points(
+            self.cloud(min_views), self.cell_m, camera.resized(width_px, height_px)
+        )
+
+
+def join(parts: Sequence[FusedMemory]) -> FusedMemory:
+    """Returns the memory of disjoint parts, in canonical order.
+
+    Raises:
+        InputError: the parts overlap, or their cells differ in size.
+    """
+    if len({part.cell_m for part in parts}) != 1:
+        raise InputError("parts of a memory must have one cell size; fuse them anew with one size")
+    parts = sorted((part for part in parts if len(part)), key=lambda part: int(part.cells[0])) or [
+        parts[0]
+    ]
+    cells = np.concatenate([part.cells for part in parts])
+    if (np.diff(cells) <= 0).any():
+        raise InputError("parts of a memory share cells; load each shard once, of one plan")
+    starts = np.zeros(len(cells) + 1, np.int64)
+    np.cumsum(np.concatenate([part.count for part in parts]), out=starts[1:])
+    return FusedMemory(
+        parts[0].cell_m,
+        cells=cells,
+        offsets=np.concatenate([part.offsets for part in parts]),
+        normals=np.concatenate([part.normals for part in parts]),
+        colors=np.concatenate([part.colors for part in parts]),
+        confidence=np.concatenate([part.confidence for part in parts]),
+        view_starts=starts,
+        views=np.concatenate([part.views for part in parts]),
+    )
+
+
+def fuse_rows(
+    cell_m: float,
+    cells: Int64[np.ndarray, "n"],
+    views: Int32[np.ndarray, "n"],
+    offsets: UInt16[np.ndarray, "n 3"],
+    normals: np.ndarray,
+    colors: UInt8[np.ndarray, "n 3"],
+    confidence: UInt8[np.ndarray, "n"],
+) -> FusedMemory:
+    """Averages rows that ascend by (cell, view) over the views of each cell.
+
+    Weights are the confidences; all sums are of integers, so they do not depend on any order.
+    """
+    first = np.ones(len(cells), np.bool_)
+    first[1:] = np.diff(cells) != 0
+    starts = np.append(np.flatnonzero(first), len(cells)).astype(np.int64)
+    averages = _average(starts, offsets, normals, colors, confidence)
+    return FusedMemory(
+        cell_m,
+        cells=cells[first],
+        offsets=averages[0],
+        normals=averages[1],
+        colors=averages[2],
+        confidence=averages[3],
+        view_starts=starts,
+        views=views,
+    )
+
+
+@numba.njit(cache=True, nogil=True)
+def _average(
+    starts: np.ndarray,
+    offsets: np.ndarray,
+    normals: np.ndarray,
+    colors: np.ndarray,
+    confidence: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    size = len(starts) - 1
+    mean_offsets = np.empty((size, 3), np.uint16)
+    mean_normals = np.empty((size, 3), np.int16)
+    mean_colors = np.empty((size, 3), np.uint8)
+    mean_confidence = np.empty(size, np.uint8)
+    normal = np.empty(3, np.int64)
+    for i in range(size):
+        weight = np.int64(0)
+        for row in range(starts[i], starts[i + 1]):
+            weight += confidence[row]
+        views = starts[i + 1] - starts[i]
+        mean_confidence[i] = (weight + views // 2) // views
+        for axis in range(3):
+            offset, color, normal[axis] = np.int64(0), np.int64(0), np.int64(0)
+            for row in range(starts[i], starts[i + 1]):
+                share = np.int64(confidence[row])
+                offset += share * np.int64(offsets[row, axis])
+                color += share * np.int64(colors[row, axis])
+                normal[axis] += share * np.int64(normals[row, axis])
+            mean_offsets[i, axis] = min((offset + weight // 2) // weight, OFFSET_STEPS - 1)
+            mean_colors[i, axis] = (color + weight // 2) // weight
+        squares = np.float64(0)
+        for axis in range(3):
+            squares += np.float64(normal[axis]) * np.float64(normal[axis])
+        length = np.sqrt(squares)
+        for axis in range(3):
+            scaled = 0.0 if length == 0 else normal[axis] / length * NORMAL_STEPS
+            mean_normals[i, axis] = np.int64(np.rint(scaled))
+    return mean_offsets, mean_normals, mean_colors, mean_confidence
+
+
+@numba.njit(cache=True, nogil=True)
+def _shared_cells(starts: np.ndarray, views: np.ndarray, view_id: int) -> np.ndarray:
+    counts = np.zeros(views.max() + 1 if len(views) else 0, np.int64)
+    for i in range(len(starts) - 1):
+        for row in range(starts[i], starts[i + 1]):
+            if views[row] == view_id:
+                for other in range(starts[i], starts[i + 1]):
+                    counts[views[other]] += 1
+                break
+    if view_id < len(counts):
+        counts[view_id] = 0
+    return counts

@@ -1,0 +1,400 @@
+"""The method, top-down: from frames to a point cloud and a mesh."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from worldloom.bench import Bench
+from worldloom.config import CLOUD_SPACING_PX, ReconstructionConfig
+from worldloom.depth import (
+    CHECK,
+    ESTIMATE,
+    REFINE,
+    RETRIEVE,
+    CheckResult,
+    CheckWork,
+    EstimateResult,
+    EstimateWork,
+    RefineWork,
+    RetrieveResult,
+    RetrieveWork,
+)
+from worldloom.errors import PlanError, ReconstructionError
+from worldloom.job import Job
+from worldloom.memory import (
+    CONTRIBUTE,
+    FUSE_SHARD,
+    Contribution,
+    FusedShard,
+    contribute_work,
+    load_cloud,
+    plan_shards,
+    shards_in_view,
+)
+from worldloom.plan import (
+    EVIDENCE,
+    FEATURES,
+    EvidenceWork,
+    FeatureWork,
+    ViewPlan,
+    depth_ranges,
+    match_candidates,
+    plan_views,
+    replan_view,
+)
+from worldloom.scene import DepthRef, Frame, Mesh, PointCloud
+from worldloom.stage import Failure, ProgressCallback, Runner, StageReport
+from worldloom.surface import FUSE_CHUNK, MERGE, load_mesh, merge_work, plan_chunks
+
+PRIOR_SPACING_PX = 2.0
+"""Cells of the memory between the rounds, in footprints of a pixel of round 1: a prior, not a
+product, so it may be coarse."""
+
+
+@dataclass(frozen=True)
+class ViewReport:
+    """What is known of one view."""
+
+    view_id: int
+    name: str
+    near: float
+    """Depth range searched, world unit."""
+    far: float
+    range_points: int
+    """Points that the depth range rests on."""
+    range_source: str
+    """Whose points: own, neighbours or scene."""
+    residual_px: float | None
+    """Median distance of feature matches from their epipolar lines; None without matches."""
+    partners: tuple[int, ...]
+    angles_deg: tuple[float, ...]
+    kept_share: float | None
+    """Share of pixels with a confirmed depth; None where the view failed."""
+
+
+@dataclass(frozen=True, eq=False)
+class Reconstruction:
+    """What the pipeline made."""
+
+    frames: tuple[Frame, ...]
+    depth: tuple[DepthRef, ...]
+    """Confirmed depth maps, by view id; views that failed are missing."""
+    point_cloud: PointCloud
+    mesh: Mesh
+    voxel_m: float
+    cell_m: float
+    views: tuple[ViewReport, ...]
+    stages: tuple[StageReport, ...]
+    failures: tuple[Failure, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class _Planned:
+    """Views with all that planning found."""
+
+    plans: list[ViewPlan]
+    points: list[np.ndarray]
+    """Sparse points of each view, world."""
+    residuals_px: list[float | None]
+    unusable: set[int]
+    """Views whose image cannot be read: recorded as failures, left out of what follows."""
+
+
+def reconstruct(
+    frames: Sequence[Frame],
+    config: ReconstructionConfig,
+    runner: Runner,
+    bench: Bench,
+    on_progress: ProgressCallback,
+) -> Reconstruction:
+    """Makes a point cloud and a mesh from frames with known cameras.
+
+    Args:
+        frames: The views; view ids are their positions.
+        config: Settings.
+        runner: Executes the stages; the result does not depend on it.
+        bench: Store and caches of this process, on the same store as the runner's.
+        on_progress: Called after each work item.
+
+    Raises:
+        PlanError: no two views can be triangulated.
+        ReconstructionError: a stage failed for every item.
+    """
+    job = Job(runner, bench, config, on_progress)
+    planned = _plan(job, frames)
+    estimates, checked = _sweep(job, frames, planned)
+    plans = planned.plans
+    if config.depth_estimation:
+        plans, checked = _refine(job, frames, planned, estimates, checked)
+    voxel_m = config.voxel_m or _footprint(checked)
+    cell_m = CLOUD_SPACING_PX[config.point_cloud_density] * _footprint(checked)
+    contributions, shards = _remember(job, checked, cell_m, voxel_m)
+    mesh = _surface(job, checked, contributions, voxel_m)
+    cloud = load_cloud(bench, shards, config.memory.min_views)
+    return Reconstruction(
+        tuple(frames),
+        tuple(result.depth for result in checked if result is not None),
+        cloud,
+        mesh,
+        voxel_m,
+        cell_m,
+        _view_reports(frames, plans, planned, checked),
+        tuple(job.stages),
+        tuple(job.failures),
+    )
+
+
+def _plan(job: Job, frames: Sequence[Frame]) -> _Planned:
+    """Depth range and partners of every view, from matched features."""
+    if len(frames) < 2:
+        raise PlanError(
+            f"{len(frames)} view is not enough: depth comes from at least two views of the same "
+            "things; give more frames or a smaller --every"
+        )
+    config = job.config.plan
+    described = job.run(
+        FEATURES,
+        [
+            FeatureWork(frame, *_size(frame, job.config.resolution), config.max_features)
+            for frame in frames
+        ],
+    )
+    cameras = [frame.camera for frame in frames]
+    candidates = match_candidates(cameras, config.matched_views)
+    works = [
+        EvidenceWork(
+            own,
+            tuple(other for j in candidates[view] if (other := described[j]) is not None),
+            config.max_epipolar_px,
+        )
+        for view, own in enumerate(described)
+        if own is not None
+    ]
+    found = {result.view_id: result for result in job.run(EVIDENCE, works) if result is not None}
+    points = [
+        job.bench.arrays(found[view].artifact, "points.npz")["points_in_world"]
+        if view in found
+        else np.zeros((0, 3))
+        for view in range(len(frames))
+    ]
+    ranges = depth_ranges(cameras, points, config)
+    unusable = {view for view, own in enumerate(described) if own is None}
+    plans = plan_views(cameras, ranges, points, config, unusable)
+    residuals = [found[v].residual_px if v in found else None for v in range(len(frames))]
+    return _Planned(plans, points, residuals, unusable)
+
+
+def _sweep(
+    job: Job, frames: Sequence[Frame], planned: _Planned
+) -> tuple[list[EstimateResult | None], list[CheckResult | None]]:
+    """Round 1: every view against its partners, then against their depth."""
+    config = job.config
+    longer_px = config.resolution
+    if config.depth_estimation:
+        smallest = min(config.min_sweep_px, config.resolution)
+        longer_px = max(round(config.resolution * config.sweep_share), smallest)
+    works = [
+        EstimateWork(
+            frames[plan.view_id],
+            tuple(frames[j] for j in plan.partners),
+            plan.depth_range.near,
+            plan.depth_range.far,
+            *_size(frames[plan.view_id], longer_px),
+            config.sweep,
+        )
+        for plan in planned.plans
+        if plan.view_id not in planned.unusable
+    ]
+    found = {
+        result.depth.frame.view_id: result
+        for result in job.run(ESTIMATE, works)
+        if result is not None
+    }
+    estimates = [found.get(view) for view in range(len(frames))]
+    depth = [None if estimate is None else estimate.depth for estimate in estimates]
+    return estimates, _check(job, depth, planned.plans)
+
+
+def _check(
+    job: Job, depth: Sequence[DepthRef | None], plans: Sequence[ViewPlan]
+) -> list[CheckResult | None]:
+    """Keeps what the partners confirm."""
+    works = [
+        CheckWork(
+            own,
+            tuple(other for j in plan.partners if (other := depth[j]) is not None),
+            job.config.consistency,
+        )
+        for own, plan in zip(depth, plans, strict=True)
+        if own is not None
+    ]
+    by_view = {
+        result.depth.frame.view_id: result for result in job.run(CHECK, works) if result is not None
+    }
+    return [by_view.get(view) for view in range(len(depth))]
+
+
+def _refine(
+    job: Job,
+    frames: Sequence[Frame],
+    planned: _Planned,
+    estimates: Sequence[EstimateResult | None],
+    checked: Sequence[CheckResult | None],
+) -> tuple[list[ViewPlan], list[CheckResult | None]]:
+    """Round 2: the memories say what each view should see, and who else sees it."""
+    cell_m = PRIOR_SPACING_PX * _footprint(checked)
+    _, shards = _remember(job, checked, cell_m, cell_m)
+    retrieved = _retrieve(job, planned.plans, estimates, shards)
+    cameras = [frame.camera for frame in frames]
+    plans = list(planned.plans)
+    works: list[RefineWork] = []
+    for view, plan in enumerate(planned.plans):
+        estimate, check, memory = estimates[view], checked[view], retrieved.get(view)
+        if estimate is None or check is None or memory is None:
+            continue
+        shared = [(other.view_id, other.share) for other in memory.covisible]
+        plans[view] = replan_view(plan, shared, cameras, planned.points[view], job.config.plan)
+        works.append(
+            RefineWork(
+                tuple(frames[j] for j in plans[view].partners),
+                estimate,
+                check.depth,
+                memory.artifact,
+                *_size(frames[view], job.config.resolution),
+                job.config.refine,
+            )
+        )
+    refined: list[DepthRef | None] = [None] * len(frames)
+    for result in job.run(REFINE, works):
+        if result is not None:
+            refined[result.depth.frame.view_id] = result.depth
+    return plans, _check(job, refined, plans)
+
+
+def _retrieve(
+    job: Job,
+    plans: Sequence[ViewPlan],
+    estimates: Sequence[EstimateResult | None],
+    shards: Sequence[FusedShard],
+) -> dict[int, RetrieveResult]:
+    works: list[RetrieveWork] = []
+    for plan, estimate in zip(plans, estimates, strict=True):
+        if estimate is None:
+            continue
+        near, far = plan.depth_range.near, plan.depth_range.far
+        camera = estimate.depth.camera
+        works.append(
+            RetrieveWork(
+                estimate.depth.frame,
+                shards_in_view(shards, camera, near, far),
+                near,
+                far,
+                estimate.depth.width_px,
+                estimate.depth.height_px,
+            )
+        )
+    results = job.run(RETRIEVE, works)
+    return {result.frame.view_id: result for result in results if result is not None}
+
+
+def _remember(
+    job: Job, checked: Sequence[CheckResult | None], cell_m: float, voxel_m: float
+) -> tuple[list[Contribution], list[FusedShard]]:
+    """Writes the views into the geometric memory, and fuses it shard by shard."""
+    config = job.config
+    works = [
+        contribute_work(
+            result.depth, config.memory, cell_m, voxel_m, config.surface.truncation_voxels / 2
+        )
+        for result in checked
+        if result is not None
+    ]
+    contributions = [c for c in job.run(CONTRIBUTE, works) if c is not None]
+    shards = job.run(FUSE_SHARD, plan_shards(contributions, config.memory))
+    return contributions, [shard for shard in shards if shard is not None]
+
+
+def _surface(
+    job: Job,
+    checked: Sequence[CheckResult | None],
+    contributions: Sequence[Contribution],
+    voxel_m: float,
+) -> Mesh:
+    """Fuses the depth chunk by chunk on one lattice, and merges the chunks."""
+    depth = {r.depth.frame.view_id: r.depth for r in checked if r is not None}
+    works = plan_chunks(job.bench, contributions, depth, voxel_m, job.config.surface)
+    chunks = [chunk for chunk in job.run(FUSE_CHUNK, works) if chunk is not None]
+    (merged,) = job.run(MERGE, [merge_work(chunks, voxel_m, job.config.surface)])
+    assert merged is not None  # a stage whose only item fails has raised
+    return load_mesh(job.bench, merged)
+
+
+def _size(frame: Frame, longer_px: int) -> tuple[int, int]:
+    """Width and height of a frame whose longer side is at most `longer_px`; never enlarged."""
+    intrinsics = frame.camera.intrinsics
+    longer = max(intrinsics.width_px, intrinsics.height_px)
+    scale = min(1.0, longer_px / longer)
+    return (
+        max(1, round(intrinsics.width_px * scale)),
+        max(1, round(intrinsics.height_px * scale)),
+    )
+
+
+def _footprint(checked: Sequence[CheckResult | None]) -> float:
+    """Side of a depth pixel at the median depth, median over the views, world unit.
+
+    Raises:
+        ReconstructionError: no view has a confirmed depth.
+    """
+    sides = [
+        result.depth_median / result.depth.camera.intrinsics.fx
+        for result in checked
+        if result is not None and result.depth_median > 0
+    ]
+    if not sides:
+        raise ReconstructionError(
+            "no depth was confirmed by a second view; check the poses (order, direction, axes), "
+            "the overlap of the views, and that the scene does not move",
+            stage="check",
+        )
+    return float(np.median(sides))
+
+
+def _view_reports(
+    frames: Sequence[Frame],
+    plans: Sequence[ViewPlan],
+    planned: _Planned,
+    checked: Sequence[CheckResult | None],
+) -> tuple[ViewReport, ...]:
+    return tuple(
+        ViewReport(
+            frame.view_id,
+            frame.name,
+            plan.depth_range.near,
+            plan.depth_range.far,
+            plan.depth_range.points,
+            plan.depth_range.source,
+            residual,
+            plan.partners,
+            plan.angles_deg,
+            None if check is None else check.kept_share,
+        )
+        for frame, plan, residual, check in zip(
+            frames, plans, planned.residuals_px, checked, strict=True
+        )
+    )
+
+
+def split_holdout(
+    frames: Sequence[Frame], every: int
+) -> tuple[tuple[Frame, ...], tuple[Frame, ...]]:
+    """Splits frames into those used, renumbered from 0, and those kept out.
+
+    Args:
+        frames: All views.
+        every: Every n-th view is kept out, from the n-th on; 0 keeps none out.
+    """
+    out = tuple(f for f in frames if every and f.view_id % every == every - 1)
+    used = [f for f in frames if not (every and f.view_id % every == every - 1)]
+    return tuple(replace(f, view_id=i) for i, f in enumerate(used)), out

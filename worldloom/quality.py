@@ -1,0 +1,108 @@
+"""Appraisal of a finished reconstruction: scene metrics, held-out views, and the contact sheet."""
+
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import UInt8
+
+from worldloom.bench import Bench
+from worldloom.export import PreviewView, contact_sheet, pick_views
+from worldloom.metrics import ViewScore, score_view, summed_consistency, view_consistency
+from worldloom.pipeline import Reconstruction
+from worldloom.render import MeshRenderer
+from worldloom.scene import DepthMap, DepthRef, Frame
+
+_logger = logging.getLogger(__name__)
+JUDGED_VIEWS = 12
+"""Views, evenly spread, on which metrics are taken, so that long videos do not take longer."""
+
+
+@dataclass(frozen=True, eq=False)
+class Appraisal:
+    """How good a scene is, and what it looks like."""
+
+    metrics: dict[str, float | None]
+    """By name; None where nothing could be measured.
+
+    `completeness`, `geometric_consistency`: see `worldloom.metrics`, 0 to 1. `input_psnr_db`,
+    `input_ssim`: the mesh rendered into input views against the images, medians, over covered
+    pixels. `holdout_*`: the same for views kept out of everything, and `holdout_coverage`, the
+    share of their pixels that the mesh covers. `pose_residual_px`: median over the views of the
+    median distance of feature matches from their epipolar lines.
+    """
+    preview: UInt8[np.ndarray, "h w 3"]
+    """Contact sheet, sRGB."""
+
+
+def appraise(
+    bench: Bench, made: Reconstruction, held_out: Sequence[Frame], *, title: str
+) -> Appraisal:
+    """Measures a reconstruction and draws its contact sheet.
+
+    Args:
+        bench: Store and caches.
+        made: What to appraise.
+        held_out: Views that nothing was made from.
+        title: First line of the contact sheet.
+    """
+    renderer = MeshRenderer(made.mesh)
+    judged = [made.depth[i] for i in pick_views(len(made.depth), JUDGED_VIEWS)]
+    consistency = summed_consistency(
+        view_consistency(
+            renderer, bench.depth_map(ref), bench.mask(ref.frame, ref.width_px, ref.height_px)
+        )
+        for ref in judged
+    )
+    inputs = [_score(bench, renderer, ref.frame, ref.width_px, ref.height_px) for ref in judged]
+    longer_px = max(max(ref.width_px, ref.height_px) for ref in made.depth)
+    kept_out = [_score(bench, renderer, frame, *_size(frame, longer_px)) for frame in held_out]
+    residuals = [view.residual_px for view in made.views if view.residual_px is not None]
+    metrics = {
+        "completeness": consistency.completeness,
+        "geometric_consistency": consistency.geometric_consistency,
+        "input_psnr_db": _median(score.psnr_db for score in inputs if score),
+        "input_ssim": _median(score.ssim for score in inputs if score),
+        "pose_residual_px": _median(residuals),
+    }
+    if held_out:
+        metrics |= {
+            "holdout_psnr_db": _median(score.psnr_db for score in kept_out if score),
+            "holdout_ssim": _median(score.ssim for score in kept_out if score),
+            "holdout_coverage": _median(score.coverage for score in kept_out if score),
+        }
+    subtitle = (
+        f"{len(made.frames)} views, {len(made.point_cloud):,} points, "
+        f"{len(made.mesh.faces):,} faces"
+    )
+    columns = [_column(bench, made.depth[i]) for i in pick_views(len(made.depth))]
+    return Appraisal(metrics, contact_sheet(columns, renderer, title, subtitle))
+
+
+def _size(frame: Frame, longer_px: int) -> tuple[int, int]:
+    intrinsics = frame.camera.intrinsics
+    scale = min(1.0, longer_px / max(intrinsics.width_px, intrinsics.height_px))
+    return round(intrinsics.width_px * scale), round(intrinsics.height_px * scale)
+
+
+def _score(
+    bench: Bench, renderer: MeshRenderer, frame: Frame, width_px: int, height_px: int
+) -> ViewScore | None:
+    mask = bench.mask(frame, width_px, height_px)
+    if not mask.any():
+        _logger.warning("view %s holds no data and is not scored", frame.name)
+        return None
+    rendered = renderer.render(frame.camera.resized(width_px, height_px))
+    return score_view(rendered, bench.image(frame, width_px, height_px), mask)
+
+
+def _median(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.median(known)) if known else None
+
+
+def _column(bench: Bench, ref: DepthRef) -> PreviewView:
+    depth_map: DepthMap = bench.depth_map(ref)
+    image = bench.image(ref.frame, ref.width_px, ref.height_px)
+    return PreviewView(ref.frame.name, image, depth_map)

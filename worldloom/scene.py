@@ -1,0 +1,142 @@
+"""The products: what flows between the stages and what a caller gets in the end."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Bool, Float32, Float64, Int32, UInt8
+
+from worldloom.cameras import Camera, CameraTrajectory
+from worldloom.store import ArtifactKey
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One view: a reference to its stored, undistorted image, and its camera."""
+
+    view_id: int
+    """Number of the view in the whole scene, dense from 0, the same in every run."""
+    name: str
+    """Readable name, `trajectory/index`."""
+    trajectory: str
+    """Name of the trajectory that it belongs to."""
+    index: int
+    """Frame number in its source."""
+    camera: Camera
+    """Pinhole camera at the size of the stored image."""
+    image: ArtifactKey
+    """Artifact with `image.png` (RGB, uint8) and, if `has_mask`, `mask.png` (255 = data)."""
+    has_mask: bool = False
+    """True where some pixels hold no data."""
+
+
+@dataclass(frozen=True, eq=False)
+class DepthRef:
+    """A reference to the stored depth map of one view."""
+
+    frame: Frame
+    artifact: ArtifactKey
+    """Artifact with `depth.npz`: the array fields of `DepthMap`."""
+    width_px: int
+    height_px: int
+
+    @property
+    def camera(self) -> Camera:
+        """Camera at the size of the map."""
+        return self.frame.camera.resized(self.width_px, self.height_px)
+
+
+@dataclass(frozen=True, eq=False)
+class DepthMap:
+    """Depth along +z of one view."""
+
+    view_id: int
+    camera: Camera
+    """Camera at the size of the map."""
+    depth: Float32[np.ndarray, "h w"]
+    """World unit; 0 = unknown."""
+    confidence: Float32[np.ndarray, "h w"]
+    """0 (none) to 1 (certain)."""
+    normal_in_world: Float32[np.ndarray, "h w 3"]
+    """Unit surface normals that point towards the camera; 0 = unknown."""
+
+
+@dataclass(frozen=True, eq=False)
+class PointCloud:
+    """Points with attributes, in canonical order."""
+
+    points_in_world: Float64[np.ndarray, "n 3"]
+    normals_in_world: Float32[np.ndarray, "n 3"]
+    """Unit normals; 0 = unknown."""
+    colors: UInt8[np.ndarray, "n 3"]
+    """sRGB."""
+    confidence: Float32[np.ndarray, "n"]
+    """0 to 1."""
+    count: Int32[np.ndarray, "n"]
+    """Number of views that saw the point."""
+
+    def __len__(self) -> int:
+        return len(self.points_in_world)
+
+
+@dataclass(frozen=True, eq=False)
+class Splats:
+    """3D Gaussians."""
+
+    means_in_world: Float32[np.ndarray, "n 3"]
+    quaternions_wxyz: Float32[np.ndarray, "n 4"]
+    """Unit rotations, world_from_gaussian."""
+    scales: Float32[np.ndarray, "n 3"]
+    """Standard deviations along the axes, world unit."""
+    opacities: Float32[np.ndarray, "n"]
+    """0 to 1."""
+    spherical_harmonics: Float32[np.ndarray, "n k 3"]
+    """Colour coefficients, (degree + 1)^2 bands, in the frame of the world."""
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """A box of the global voxel lattice with one owner."""
+
+    chunk_id: int
+    blocks: tuple[tuple[int, int, int], ...]
+    """Lattice coordinates of its blocks, sorted."""
+    views: tuple[int, ...]
+    """Ids of the views that may see it, sorted."""
+
+
+@dataclass(frozen=True, eq=False)
+class Mesh:
+    """A triangle mesh; faces wind counter-clockwise seen from outside."""
+
+    vertices_in_world: Float64[np.ndarray, "v 3"]
+    faces: Int32[np.ndarray, "f 3"]
+    colors: UInt8[np.ndarray, "v 3"] | None = None
+    """sRGB."""
+    normals_in_world: Float32[np.ndarray, "v 3"] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Texture:
+    """One texture map."""
+
+    kind: Literal["albedo", "normal", "roughness"]
+    image: UInt8[np.ndarray, "h w c"]
+    uv: Float32[np.ndarray, "f 3 2"]
+    """Texture coordinates of each face corner, origin at the bottom left."""
+    covered: Bool[np.ndarray, "h w"] | None = None
+    """True where a texel belongs to a face."""
+
+
+@dataclass(frozen=True, eq=False)
+class ReconstructedScene:
+    """A reconstructed scene."""
+
+    mesh: Mesh
+    point_cloud: PointCloud
+    cameras: CameraTrajectory
+    """Cameras used, one a view."""
+    textures: dict[str, Texture] = field(default_factory=dict[str, Texture])
+    """By kind; empty where no texture was baked."""
+    metadata: dict[str, object] = field(default_factory=dict[str, object])
+    """The manifest: parameters, provenance, timings, metrics, failures, files."""

@@ -1,0 +1,42 @@
+"""Settings of the surface."""
+
+from dataclasses import dataclass
+
+from worldloom.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class SurfaceConfig:
+    """How depth maps become one surface."""
+
+    truncation_voxels: float = 4.0
+    """Distance from the surface at which the signed distance saturates, voxels; more bridges
+    noise and gaps, less keeps thin things and fine detail."""
+    carve_weight: float = 0.05
+    """Weight, 0 to 1, with which a view empties the space before its surface, relative to its
+    weight on the surface; more removes floating pieces, and thin things with them."""
+    min_views: int = 2
+    """Views that must see a place near their surface before there is a mesh; more is cleaner."""
+    min_confidence: float = 0.05
+    """Pixels below this confidence, 0 to 1, are left out; more is cleaner and less complete."""
+    min_component_faces: int = 300
+    """Pieces of the mesh with fewer faces are removed, but for the largest; more is cleaner."""
+    chunk_blocks: int = 2048
+    """Blocks of 16x16x16 voxels a worker holds, about 50 kB each; the result does not depend on
+    it."""
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.truncation_voxels <= 16:
+            raise ConfigError(f"truncation_voxels must be 1 to 16, got {self.truncation_voxels}")
+        if not 0 <= self.carve_weight <= 1:
+            raise ConfigError(f"carve_weight must be 0 to 1, got {self.carve_weight}")
+        if self.min_views < 1:
+            raise ConfigError(f"min_views must be at least 1, got {self.min_views}")
+        if not 0 <= self.min_confidence <= 1:
+            raise ConfigError(f"min_confidence must be 0 to 1, got {self.min_confidence}")
+        if self.min_component_faces < 0:
+            raise ConfigError(
+                f"min_component_faces must not be negative, got {self.min_component_faces}"
+            )
+        if self.chunk_blocks < 1:
+            raise ConfigError(f"chunk_blocks must be at least 1, got {self.chunk_blocks}")
