@@ -16,7 +16,13 @@ from ray.exceptions import RayError
 from actors.remote import ActorSpec, start_actor
 from actors.worker import Health, StageActor
 from cluster.dispatch import Dispatch, DispatchPolicy, ItemId, WorkerId
-from cluster.faults import Fault, FaultKind, fault_from_error, raised_in_constructor, reason_from_error
+from cluster.faults import (
+    Fault,
+    FaultKind,
+    fault_from_error,
+    raised_in_constructor,
+    reason_from_error,
+)
 from worldloom.errors import RunnerError
 from worldloom.stage import Failure, Outcome, R, Stage, W
 from worldloom.store import ArtifactKey
