@@ -219,11 +219,11 @@ def _sweep(
 def _check(
     job: Job, depth: Sequence[DepthRef | None], plans: Sequence[ViewPlan]
 ) -> list[CheckResult | None]:
-    """Keeps what the partners confirm."""
+    """Keeps what other views confirm."""
     works = [
         CheckWork(
             own,
-            tuple(other for j in plan.partners if (other := depth[j]) is not None),
+            tuple(other for j in plan.witnesses if (other := depth[j]) is not None),
             job.config.consistency,
         )
         for own, plan in zip(depth, plans, strict=True)

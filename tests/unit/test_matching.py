@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from worldloom.cameras import Camera, CameraIntrinsics
 from worldloom.depth._config import ConsistencyConfig, SweepConfig
 from worldloom.depth._consistency import agreement
+from worldloom.depth._correlation import UNSEEN, Window, correlate, support_weights
 from worldloom.depth._match import best_hypothesis
 from worldloom.depth._normals import depth_normals
 from worldloom.depth._semi_global import aggregate_cost
@@ -21,6 +22,7 @@ from worldloom.depth._sweep import (
 from worldloom.errors import ConfigError
 from worldloom.scene import DepthMap
 
+WINDOW = Window(side_px=7, stride_px=1, grey_sigma=12.0)
 LENS = CameraIntrinsics(fx=80, fy=80, cx=40, cy=30, width_px=80, height_px=60)
 
 
@@ -82,6 +84,45 @@ def test_aggregation_is_the_definition(seed: int, small: int, large: int) -> Non
     np.testing.assert_array_equal(fast, naive_paths(cost, guide, small, large, 8.0))
 
 
+@given(seed=st.integers(0, 1000), side=st.sampled_from([3, 5, 7]), stride=st.sampled_from([1, 2]))
+@settings(max_examples=15, deadline=None)
+def test_correlation_is_the_definition(seed: int, side: int, stride: int) -> None:
+    """Weighted NCC of every window, written out."""
+    random = np.random.default_rng(seed)
+    window = Window(side, stride, 10.0)
+    reach, height, width = window.reach_px, 5, 6
+    shape = (height + 2 * reach, width + 2 * reach)
+    grey, other = (random.uniform(0, 255, shape).astype(np.float32) for _ in range(2))
+    inside = np.pad(np.ones((height, width), np.uint8), reach)
+    seen = inside * random.integers(0, 2, shape, dtype=np.uint8)
+    weights = support_weights(grey, inside, window)
+    scores = np.empty((height, width), np.float32)
+    offsets = window.offsets()
+    correlate(grey, weights, offsets, reach, other, seen, np.float32(2.25), scores)
+    for y, x in np.ndindex(height, width):
+        cy, cx = y + reach, x + reach
+        at = [(cy + dy, cx + dx) for dy, dx in offsets]
+        near = np.hypot(*offsets.T) / (2 * max(reach, 1))
+        difference = np.array([abs(float(grey[p]) - float(grey[cy, cx])) for p in at])
+        weight = np.exp(-difference / 10.0 - near) * np.array([inside[p] for p in at])
+        weight /= weight.sum()
+        np.testing.assert_allclose(weights[y, :, x], weight, atol=1e-5)
+        a, b = (np.array([image[p] for p in at], np.float64) for image in (grey, other))
+        a, b = a - weight @ a, b - weight @ b
+        expected = weight @ (a * b) / np.sqrt((weight @ a**2 + 2.25) * (weight @ b**2 + 2.25))
+        found = scores[y, x]
+        assert found == UNSEEN if seen[cy, cx] == 0 else abs(found - expected) < 1e-2
+
+
+def test_windows_at_an_edge_lean_on_their_own_side() -> None:
+    grey = np.zeros((7, 14), np.float32)
+    grey[:, 7:] = 100
+    weights = support_weights(grey, np.ones((7, 14), np.uint8), WINDOW)
+    across = WINDOW.offsets()[:, 1] > 0
+    assert weights[0, across, 3].sum() < 1e-3, "the centre is the last dark column"
+    assert weights[0, ~across, 3].sum() > 0.999
+
+
 def test_true_plane_costs_nothing_and_others_cost() -> None:
     normal = np.array([0.0, 0.0, 1.0])
     views = [
@@ -89,7 +130,7 @@ def test_true_plane_costs_nothing_and_others_cost() -> None:
         for camera in map(camera_at, (0, 0.2, -0.2))
     ]
     inverse = np.array([1 / 3, 1 / 2, 1.0])
-    cost = plane_costs(views[0], views[1:], inverse, window_px=7, noise_level=1.0)
+    cost = plane_costs(views[0], views[1:], inverse, window=WINDOW, noise_level=1.0)
     inner = cost[8:-8, 20:-20]
     assert np.median(inner[..., 1]) <= 1
     assert inner[..., 1].max() <= 6
@@ -105,7 +146,8 @@ def test_occluded_partner_does_not_raise_the_cost() -> None:
     random = np.random.default_rng(0)
     noise = random.uniform(0, 255, views[1].grey.shape).astype(np.float32)
     blocked = MatchImage(camera_at(-0.2), noise, views[1].valid)
-    cost = plane_costs(views[0], [views[1], blocked], np.array([0.5]), window_px=7, noise_level=1.0)
+    both = [views[1], blocked]
+    cost = plane_costs(views[0], both, np.array([0.5]), window=WINDOW, noise_level=1.0)
     assert np.median(cost[8:-8, 20:-20]) <= 1
 
 
@@ -113,7 +155,7 @@ def test_without_a_partner_that_sees_it_there_is_no_evidence() -> None:
     depth = plane_depth(camera_at(0), np.array([0.0, 0.0, 1.0]), 2.0)
     view = painted(camera_at(0), depth)
     blind = MatchImage(camera_at(0.2), view.grey, np.zeros_like(view.valid))
-    cost = plane_costs(view, [blind], np.array([0.5]), window_px=7, noise_level=1.0)
+    cost = plane_costs(view, [blind], np.array([0.5]), window=WINDOW, noise_level=1.0)
     assert (cost == NO_EVIDENCE).all()
 
 
@@ -123,7 +165,8 @@ def test_windows_follow_a_slanted_surface() -> None:
     views = [painted(camera, plane_depth(camera, normal, 2.0)) for camera in cameras]
     inverse = (1 / plane_depth(cameras[0], normal, 2.0)).astype(np.float32)
     offsets = np.array([-0.05, 0.0, 0.05])
-    cost = surface_costs(views[0], views[1:], inverse, offsets, window_px=11, noise_level=1.0)
+    wide = Window(11, 1, 12.0)
+    cost = surface_costs(views[0], views[1:], inverse, offsets, window=wide, noise_level=1.0)
     inner = cost[8:-8, 20:-20]
     assert inner[..., 1].max() <= 4
     assert (inner[..., 1] < inner[..., 0]).mean() > 0.99

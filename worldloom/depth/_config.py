@@ -1,7 +1,8 @@
 """Settings of depth estimation."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from worldloom.depth._propagation import PropagationConfig
 from worldloom.errors import ConfigError
 
 
@@ -11,6 +12,10 @@ class SweepConfig:
 
     window_px: int = 7
     """Side of the matching window, odd; larger is calmer on weak texture, blurs edges."""
+    window_stride_px: int = 1
+    """Distance of the samples in the window."""
+    grey_sigma: float = 12.0
+    """Difference of grey levels at which a neighbour's weight falls to 1/e; lower keeps edges."""
     noise_level: float = 1.5
     """Standard deviation of image noise, grey levels; texture below it does not count."""
     plane_step_px: float = 1.0
@@ -42,18 +47,25 @@ class RefineConfig:
 
     window_px: int = 7
     """Side of the matching window, odd."""
+    window_stride_px: int = 1
+    """Distance of the samples in the window."""
+    grey_sigma: float = 12.0
+    """Difference of grey levels at which a neighbour's weight falls to 1/e."""
     noise_level: float = 1.5
     """Standard deviation of image noise, grey levels."""
-    reach_planes: float = 2.0
+    reach_planes: float = 1.0
     """How far to look on each side of the prior, planes of round 1."""
-    steps_per_plane: int = 6
+    steps_per_plane: int = 4
     """Hypotheses to one plane of round 1; finer is slower."""
-    small_step: int = 16
+    small_step: int = 20
     """Cost of a change by one hypothesis between neighbours."""
-    large_step: int = 100
+    large_step: int = 300
     """Cost of any larger change on flat colour."""
     guide_scale: float = 8.0
     """Grey levels of an edge that halve `large_step`."""
+    same_planes: float = 0.25
+    """Proposals nearer than this are one, planes of round 1; more is faster and coarser."""
+    propagation: PropagationConfig = field(default_factory=PropagationConfig)
 
     def __post_init__(self) -> None:
         _check_window(self.window_px)
@@ -69,6 +81,8 @@ class ConsistencyConfig:
     """Distance after going to the partner and back at which its voice falls likewise."""
     min_support: float = 0.5
     """Least sum of voices, each 0 to 1; more is cleaner and less complete."""
+    contradiction_weight: float = 0.5
+    """Voices that it takes to outweigh a view that sees through a point; more is cleaner."""
     max_slant_deg: float = 85.0
     """Steepest angle between the surface normal and the ray; steeper is an edge, not a surface."""
 

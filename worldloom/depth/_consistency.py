@@ -153,7 +153,10 @@ def _check(bench: Bench, key: ArtifactKey, work: CheckWork) -> CheckResult:
     own = bench.depth_map(work.depth)
     partners = [bench.depth_map(ref) for ref in work.partners]
     agreed = agreement(own, partners, work.config)
-    kept = (agreed.support >= work.config.min_support) & (agreed.mean_depth > 0)
+    needed = np.maximum(
+        work.config.min_support, work.config.contradiction_weight * agreed.contradicted
+    )
+    kept = (agreed.support >= needed) & (agreed.mean_depth > 0)
     depth = np.where(kept, agreed.mean_depth, 0).astype(np.float32)
     normals = depth_normals(depth, own.camera)
     kept &= _facing(normals, own.camera, work.config.max_slant_deg)

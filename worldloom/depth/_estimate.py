@@ -7,6 +7,7 @@ import numpy as np
 from worldloom.bench import Bench
 from worldloom.cameras import Camera
 from worldloom.depth._config import SweepConfig
+from worldloom.depth._correlation import Window
 from worldloom.depth._match import choose, match_image, store_depth
 from worldloom.depth._sweep import pixel_transfer, plane_costs
 from worldloom.errors import PlanError
@@ -64,7 +65,7 @@ def _estimate(bench: Bench, key: ArtifactKey, work: EstimateWork) -> EstimateRes
         reference,
         partners,
         inverse_depths,
-        window_px=config.window_px,
+        window=Window(config.window_px, config.window_stride_px, config.grey_sigma),
         noise_level=config.noise_level,
     )
     winner = choose(cost, reference, config)

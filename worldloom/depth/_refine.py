@@ -1,20 +1,28 @@
 """Round 2: depth of one view at full size, around what the memory expects it to see."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Bool, Float32
 
 from worldloom.bench import Bench
 from worldloom.depth._config import RefineConfig
+from worldloom.depth._correlation import Window
 from worldloom.depth._estimate import EstimateResult
 from worldloom.depth._match import choose, match_image, store_depth
-from worldloom.depth._sweep import surface_costs
+from worldloom.depth._normals import inverse_slopes
+from worldloom.depth._propagation import DOUBTFUL, LOOSE, TRUSTED, Proposals, propagate
+from worldloom.depth._regions import region_planes, regions
+from worldloom.depth._sweep import MatchImage, surface_costs
 from worldloom.errors import PlanError
 from worldloom.scene import DepthRef, Frame
 from worldloom.stage import Role, Stage
 from worldloom.store import ArtifactKey
+
+_JUMP = 1.1
+"""Ratio of inverse depths within a 5x5 window of round 1 that is an edge."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +66,7 @@ def _refine(bench: Bench, key: ArtifactKey, work: RefineWork) -> RefineResult:
         )
     reference = match_image(bench, frame, work.width_px, work.height_px)
     partners = [match_image(bench, p, work.width_px, work.height_px) for p in work.partners]
-    surface = _prior_surface(bench, work)
+    surface = _prior_surface(bench, work, reference, partners)
     reach = round(config.reach_planes * config.steps_per_plane)
     step = work.estimate.plane_step / config.steps_per_plane
     offsets = np.arange(-reach, reach + 1) * step
@@ -67,7 +75,7 @@ def _refine(bench: Bench, key: ArtifactKey, work: RefineWork) -> RefineResult:
         partners,
         surface,
         offsets,
-        window_px=config.window_px,
+        window=Window(config.window_px, config.window_stride_px, config.grey_sigma),
         noise_level=config.noise_level,
     )
     winner = choose(cost, reference, config)
@@ -77,12 +85,15 @@ def _refine(bench: Bench, key: ArtifactKey, work: RefineWork) -> RefineResult:
     return RefineResult(store_depth(bench, key, frame, depth, winner.confidence))
 
 
-def _prior_surface(bench: Bench, work: RefineWork) -> Float32[np.ndarray, "h w"]:
+def _prior_surface(
+    bench: Bench, work: RefineWork, reference: MatchImage, partners: Sequence[MatchImage]
+) -> Float32[np.ndarray, "h w"]:
     """Inverse depth expected at every pixel, at full size.
 
     In order of trust: the view's own depth where others confirm it, the memory rendered into the
     view, the view's own depth as it is. Smoothed where it is smooth, so that steps of the planes
-    of round 1 do not become steps of the windows.
+    of round 1 do not become steps of the windows. Pixels that nobody confirms, and those beside
+    edges, then choose among the planes around them.
     """
     own = bench.depth_map(work.estimate.depth).depth
     confirmed = bench.depth_map(work.checked).depth
@@ -95,7 +106,49 @@ def _prior_surface(bench: Bench, work: RefineWork) -> Float32[np.ndarray, "h w"]
     inverse = cv2.medianBlur(inverse, 5)
     inverse = cv2.bilateralFilter(inverse, 9, 2 * work.estimate.plane_step, 5)
     size = (work.width_px, work.height_px)
-    return cv2.resize(inverse, size, interpolation=cv2.INTER_LINEAR)
+    surface = cv2.resize(inverse, size, interpolation=cv2.INTER_LINEAR)
+    config, step = work.config, work.estimate.plane_step
+    surface = propagate(
+        reference,
+        partners,
+        surface,
+        _proposals(bench, work, inverse, confirmed > 0, remembered),
+        same=config.same_planes * step,
+        grey_sigma=config.grey_sigma,
+        noise_level=config.noise_level,
+        config=config.propagation,
+    )
+    return cv2.medianBlur(surface, 5)
+
+
+def _proposals(
+    bench: Bench,
+    work: RefineWork,
+    inverse: Float32[np.ndarray, "h w"],
+    confirmed: Bool[np.ndarray, "h w"],
+    remembered: Float32[np.ndarray, "h w"],
+) -> Proposals:
+    height, width = inverse.shape
+    sure = np.where(confirmed, inverse, 0).astype(np.float32)
+    slopes = inverse_slopes(sure, reach=3)
+    trust = np.where(confirmed & slopes.known, TRUSTED, DOUBTFUL).astype(np.uint8)
+    around = np.ones((5, 5), np.uint8)
+    jump = cv2.dilate(inverse, around) / np.maximum(cv2.erode(inverse, around), 1e-12)
+    trust[(trust == TRUSTED) & (jump > _JUMP)] = LOOSE
+    image = bench.image(work.estimate.depth.frame, width, height)
+    labels = regions(image)
+    tolerance = 0.5 * work.estimate.plane_step
+    return Proposals(
+        inverse,
+        np.where(slopes.known[..., None], np.stack([slopes.along_x, slopes.along_y], -1), 0).astype(
+            np.float32
+        ),
+        trust,
+        np.where(remembered > 0, 1 / np.maximum(remembered, 1e-12), 0).astype(np.float32),
+        labels,
+        region_planes(labels, inverse, trust == TRUSTED, tolerance),
+        image.astype(np.float32),
+    )
 
 
 def _spread(inverse: Float32[np.ndarray, "h w"], known: np.ndarray) -> Float32[np.ndarray, "h w"]:

@@ -9,11 +9,10 @@ import numpy as np
 from jaxtyping import Bool, Float32, Float64, UInt8
 
 from worldloom.cameras import Camera
+from worldloom.depth._correlation import NO_EVIDENCE as NO_EVIDENCE
+from worldloom.depth._correlation import UNSEEN, Window, correlate, support_weights
 
-NO_EVIDENCE = 128
-"""Cost where no partner sees a point: that of uncorrelated windows."""
-
-STRIP_PIXELS = 2**15
+STRIP_PIXELS = 2**13
 """Pixels worked on at a time, in whole rows, so that what they need stays in a core's cache."""
 
 Warp = Callable[[int, int, slice], tuple[np.ndarray, np.ndarray]]
@@ -52,7 +51,7 @@ def plane_costs(
     partners: Sequence[MatchImage],
     inverse_depths: Float64[np.ndarray, "d"],
     *,
-    window_px: int,
+    window: Window,
     noise_level: float,
 ) -> UInt8[np.ndarray, "h w d"]:
     """Cost of fronto-parallel planes: one homography a plane and partner.
@@ -61,20 +60,21 @@ def plane_costs(
         reference: The view.
         partners: Views to match against.
         inverse_depths: Inverse depth of each plane, 1 / world unit.
-        window_px: Side of the matching window.
+        window: Support of a match.
         noise_level: Standard deviation of the image noise, grey levels.
 
     Returns:
         0 (equal) to 255 (opposite) for each pixel and plane.
     """
-    width = reference.grey.shape[1]
+    width, reach = reference.grey.shape[1], window.reach_px
     transfers = [pixel_transfer(reference.camera, partner.camera) for partner in partners]
 
     def warp(partner: int, plane: int, rows: slice) -> tuple[np.ndarray, np.ndarray]:
         linear, offset = transfers[partner]
         homography = linear.copy()
-        homography[:, 2] += offset * inverse_depths[plane] + linear[:, 1] * rows.start
-        size = (width, rows.stop - rows.start)
+        homography[:, 2] += offset * inverse_depths[plane]
+        homography[:, 2] += linear[:, 1] * rows.start - linear[:, 0] * reach
+        size = (width + 2 * reach, rows.stop - rows.start)
         image = partners[partner]
         grey = cv2.warpPerspective(
             image.grey,
@@ -91,7 +91,7 @@ def plane_costs(
         )
         return grey, inside
 
-    return _costs(reference, len(partners), len(inverse_depths), warp, window_px, noise_level)
+    return _costs(reference, len(partners), len(inverse_depths), warp, window, noise_level)
 
 
 def surface_costs(
@@ -100,7 +100,7 @@ def surface_costs(
     inverse_depth: Float32[np.ndarray, "h w"],
     offsets: Float64[np.ndarray, "d"],
     *,
-    window_px: int,
+    window: Window,
     noise_level: float,
 ) -> UInt8[np.ndarray, "h w d"]:
     """Cost of a surface moved in inverse depth: the windows follow its slant.
@@ -110,12 +110,14 @@ def surface_costs(
         partners: Views to match against.
         inverse_depth: The surface; positive everywhere.
         offsets: Hypothesis k is `inverse_depth + offsets[k]`.
-        window_px: Side of the matching window.
+        window: Support of a match.
         noise_level: Standard deviation of the image noise, grey levels.
 
     Returns:
         0 (equal) to 255 (opposite) for each pixel and hypothesis.
     """
+    reach = window.reach_px
+    height = len(inverse_depth)
     transfers = [
         tuple(part.astype(np.float32) for part in pixel_transfer(reference.camera, p.camera))
         for p in partners
@@ -123,10 +125,11 @@ def surface_costs(
 
     def warp(partner: int, step: int, rows: slice) -> tuple[np.ndarray, np.ndarray]:
         linear, offset = transfers[partner]
-        map_x = np.empty(inverse_depth[rows].shape, np.float32)
-        map_y = np.empty_like(map_x)
+        lines = np.clip(np.arange(rows.start, rows.stop), 0, height - 1)
+        surface = np.pad(inverse_depth[lines], ((0, 0), (reach, reach)), mode="edge")
+        map_x, map_y = np.empty_like(surface), np.empty_like(surface)
         moved = np.float32(offsets[step])
-        _surface_map(linear, offset, inverse_depth[rows], rows.start, moved, map_x, map_y)
+        _surface_map(linear, offset, surface, rows.start, -reach, moved, map_x, map_y)
         image = partners[partner]
         grey = cv2.remap(
             image.grey, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
@@ -134,7 +137,7 @@ def surface_costs(
         inside = cv2.remap(image.valid.view(np.uint8), map_x, map_y, cv2.INTER_NEAREST)
         return grey, inside
 
-    return _costs(reference, len(partners), len(offsets), warp, window_px, noise_level)
+    return _costs(reference, len(partners), len(offsets), warp, window, noise_level)
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
@@ -143,6 +146,7 @@ def _surface_map(
     offset: np.ndarray,
     inverse_depth: np.ndarray,
     first_row: int,
+    first_column: int,
     step: np.float32,
     map_x: np.ndarray,
     map_y: np.ndarray,
@@ -155,7 +159,7 @@ def _surface_map(
         row_y = linear[1, 1] * fy + linear[1, 2]
         row_z = linear[2, 1] * fy + linear[2, 2]
         for x in range(width):
-            fx = np.float32(x)
+            fx = np.float32(first_column + x)
             w = max(inverse_depth[y, x] + step, np.float32(0))
             z = linear[2, 0] * fx + row_z + offset[2] * w
             if z > np.float32(1e-6):
@@ -172,97 +176,28 @@ def _costs(
     partner_count: int,
     hypothesis_count: int,
     warp: Warp,
-    window_px: int,
+    window: Window,
     noise_level: float,
 ) -> UInt8[np.ndarray, "h w d"]:
     height, width = reference.grey.shape
     volume = np.empty((hypothesis_count, height, width), np.uint8)
     noise = np.float32(noise_level**2)
-    reach = window_px // 2
-    strip_rows = max(STRIP_PIXELS // width, window_px)
+    reach, offsets = window.reach_px, window.offsets()
+    padded = np.pad(reference.grey, reach, mode="edge")
+    inside_padded = np.pad(np.ones((height, width), np.uint8), reach)
+    strip_rows = max(STRIP_PIXELS // width, 1)
+    scores = np.empty((partner_count, strip_rows, width), np.float32)
     for first in range(0, height, strip_rows):
         last = min(first + strip_rows, height)
-        rows = slice(max(first - reach, 0), min(last + reach, height))
-        inner = slice(first - rows.start, last - rows.start)
-        strip = _Strip(reference.grey[rows], partner_count, window_px, noise)
+        own = padded[first : last + 2 * reach]
+        weights = support_weights(own, inside_padded[first : last + 2 * reach], window)
+        found = scores[:, : last - first]
         for step in range(hypothesis_count):
             for partner in range(partner_count):
-                strip.score(partner, *warp(partner, step, rows))
-            volume[step, first:last] = strip.cost()[inner]
+                grey, inside = warp(partner, step, slice(first - reach, last + reach))
+                correlate(own, weights, offsets, reach, grey, inside, noise, found[partner])
+            _best_half_cost(found, volume[step, first:last])
     return np.ascontiguousarray(volume.transpose(1, 2, 0))
-
-
-class _Strip:
-    """Scores of the partners in some rows of the reference, with buffers that are used again."""
-
-    def __init__(
-        self,
-        grey: Float32[np.ndarray, "h w"],
-        partner_count: int,
-        window_px: int,
-        noise: np.float32,
-    ) -> None:
-        self._grey = grey
-        self._window = (window_px, window_px)
-        self._noise = noise
-        self._mean = self._windowed(grey, np.empty_like(grey))
-        square = self._windowed(grey * grey, np.empty_like(grey))
-        variance = np.maximum(square - self._mean * self._mean, 0)
-        self._own = (1 / np.sqrt(variance + noise)).astype(np.float32)
-        self._scores = np.empty((partner_count, *grey.shape), np.float32)
-        self._product, self._other_mean, self._square, self._cross = (
-            np.empty_like(grey) for _ in range(4)
-        )
-        self._cost = np.empty(grey.shape, np.uint8)
-
-    def _windowed(self, image: np.ndarray, out: np.ndarray) -> np.ndarray:
-        return cv2.boxFilter(image, -1, self._window, dst=out, borderType=cv2.BORDER_REFLECT)
-
-    def score(self, partner: int, warped: np.ndarray, inside: np.ndarray) -> None:
-        """Computes the NCC with one partner."""
-        self._windowed(warped, self._other_mean)
-        self._windowed(cv2.multiply(warped, warped, dst=self._product), self._square)
-        self._windowed(cv2.multiply(warped, self._grey, dst=self._product), self._cross)
-        _scores(
-            self._mean,
-            self._own,
-            self._other_mean,
-            self._square,
-            self._cross,
-            inside,
-            self._noise,
-            self._scores[partner],
-        )
-
-    def cost(self) -> UInt8[np.ndarray, "h w"]:
-        """Returns the cost over all partners scored; valid until the next call."""
-        _best_half_cost(self._scores, self._cost)
-        return self._cost
-
-
-UNSEEN = -4.0
-"""Score of a partner that does not see a point: below any correlation."""
-
-
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def _scores(
-    mean: np.ndarray,
-    own: np.ndarray,
-    other_mean: np.ndarray,
-    square: np.ndarray,
-    cross: np.ndarray,
-    inside: np.ndarray,
-    noise: np.float32,
-    scores: np.ndarray,
-) -> None:
-    """NCC with one partner. Without branches, so that it compiles to vector instructions."""
-    height, width = mean.shape
-    for y in range(height):
-        for x in range(width):
-            m = other_mean[y, x]
-            other = np.sqrt(max(square[y, x] - m * m, np.float32(0)) + noise)
-            score = (cross[y, x] - mean[y, x] * m) * own[y, x] / other
-            scores[y, x] = score if inside[y, x] != 0 else np.float32(UNSEEN)
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")

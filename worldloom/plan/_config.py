@@ -21,6 +21,9 @@ class PlanConfig:
     """The farthest plane is this multiple of the 99th percentile of point depths."""
     max_partners: int = 6
     """Partners of a view in matching; more is steadier and slower."""
+    max_witnesses: int = 16
+    """Views whose depth a view's depth is compared with, partners first; more keeps more of it, and
+    is slower."""
     best_angle_deg: float = 6.0
     """Triangulation angle from which on a partner gets its full score."""
     wide_angle_deg: float = 15.0

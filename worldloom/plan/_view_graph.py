@@ -45,6 +45,8 @@ class ViewPlan:
     """Ids of the views to match with, best first; empty where none overlaps."""
     angles_deg: tuple[float, ...]
     """Median triangulation angle of each partner."""
+    witnesses: tuple[int, ...]
+    """Ids of the views whose depth is compared: the partners, then others that overlap."""
 
 
 def depth_ranges(
@@ -170,12 +172,20 @@ def _plan_view(
     angles = np.array([_median_angle(points, centres[view], centres[j]) for j in pool])
     fade = np.maximum(angles - config.wide_angle_deg, 0) / config.angle_spread_deg
     factor = np.minimum(angles / config.best_angle_deg, 1) * np.exp(-0.5 * fade**2)
-    chosen = _spread_out(view, pool, overlap * factor, centres, config)
+    scores = overlap * factor
+    chosen = _spread_out(view, pool, scores, centres, config)
+    others = [
+        k
+        for k in np.lexsort((pool, -scores)).tolist()
+        if scores[k] >= config.min_score and k not in chosen
+    ]
+    witnesses = [*chosen, *others[: max(config.max_witnesses - len(chosen), 0)]]
     return ViewPlan(
         view,
         depth_range,
         tuple(int(pool[k]) for k in chosen),
         tuple(round(float(angles[k]), 3) for k in chosen),
+        tuple(int(pool[k]) for k in witnesses),
     )
 
 
