@@ -12,11 +12,12 @@ class SurfaceConfig:
     truncation_voxels: float = 4.0
     """Distance from the surface at which the signed distance saturates, voxels; more bridges
     noise and gaps, less keeps thin things and fine detail."""
-    carve_weight: float = 0.05
+    carve_weight: float = 0.2
     """Weight, 0 to 1, with which a view empties the space before its surface, relative to its
     weight on the surface; more removes floating pieces, and thin things with them."""
-    min_views: int = 2
-    """Views that must see a place near their surface before there is a mesh; more is cleaner."""
+    min_views: int = 3
+    """Views that must see a place near their surface before there is a mesh; more is cleaner.
+    Never more than a quarter of all views, but at least two."""
     min_confidence: float = 0.05
     """Pixels below this confidence, 0 to 1, are left out; more is cleaner and less complete."""
     min_component_faces: int = 300
@@ -24,6 +25,10 @@ class SurfaceConfig:
     chunk_blocks: int = 2048
     """Blocks of 16x16x16 voxels a worker holds, about 50 kB each; the result does not depend on
     it."""
+
+    def views_needed(self, view_count: int) -> int:
+        """Returns `min_views`, less where there are few views."""
+        return min(self.min_views, max(view_count // 4, 2))
 
     def __post_init__(self) -> None:
         if not 1 <= self.truncation_voxels <= 16:
