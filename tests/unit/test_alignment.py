@@ -109,6 +109,7 @@ def test_far_beyond_what_is_known_nothing_is_claimed():
 
 NOISE = np.random.default_rng(4).normal(size=(HEIGHT, WIDTH)).astype(np.float32)
 ALL = np.ones((HEIGHT, WIDTH), bool)
+ENDLESS = np.full_like(NOISE, np.inf)
 BROKEN = np.where(NOISE > 2, np.nan, NOISE).astype(np.float32)
 
 
@@ -117,7 +118,7 @@ BROKEN = np.where(NOISE > 2, np.nan, NOISE).astype(np.float32)
     [
         (Prediction(BROKEN, ALL), true_depth(), r"\d+ pixels of the prediction are not numbers"),
         (
-            Prediction(NOISE * np.float32(np.inf), ALL),
+            Prediction(ENDLESS, ALL),
             true_depth(),
             "4800 pixels of the prediction are not numbers",
         ),

@@ -119,8 +119,8 @@ def test_a_missing_model_is_named_with_the_remedy(tmp_path: Path):
 
 
 def test_a_folder_without_a_model_is_named(tmp_path: Path, own: Path):
+    (own / "empty").mkdir()
     with pytest.raises(InputError, match=r"own/empty holds no config\.json"):
-        (own / "empty").mkdir()
         read_model_card(named(own / "empty"))
     with pytest.raises(InputError, match=r"holds no model\.pt"):
         pretend_moge(read_model_card, named(own, depth_model_kind="moge-2"))
@@ -128,7 +128,7 @@ def test_a_folder_without_a_model_is_named(tmp_path: Path, own: Path):
     with pytest.raises(InputError, match=r"config\.json cannot be read"):
         read_model_card(named(own))
     (own / "config.json").write_text('{"model_type": "bert"}')
-    with pytest.raises(ConfigError, match="a bert model .*--depth-model-predicts"):
+    with pytest.raises(ConfigError, match=r"a bert model .*--depth-model-predicts"):
         read_model_card(named(own))
     (own / "model.safetensors").rename(own / "pytorch_model.bin")
     with pytest.raises(InputError, match="holds no weights"):
