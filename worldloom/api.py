@@ -231,6 +231,7 @@ def _manifest(
         evidence={
             "voxel_m": made.voxel_m,
             "cloud_spacing_m": made.cell_m,
+            "models": msgspec.json.decode(to_json(made.models)),
             "views": msgspec.json.decode(to_json(made.views)),
         },
         timings=(*journal.timings[:1], *made.stages, *journal.timings[1:]),

@@ -5,6 +5,7 @@ from typing import Literal
 
 from worldloom.depth import ConsistencyConfig, RefineConfig, SweepConfig
 from worldloom.errors import ConfigError
+from worldloom.learned import LearnedConfig
 from worldloom.memory import MemoryConfig
 from worldloom.plan import PlanConfig
 from worldloom.surface import SurfaceConfig
@@ -43,6 +44,7 @@ class ReconstructionConfig:
     consistency: ConsistencyConfig = field(default_factory=ConsistencyConfig)
     memory: MemoryConfig = field(default_factory=MemoryConfig)
     surface: SurfaceConfig = field(default_factory=SurfaceConfig)
+    learned: LearnedConfig = field(default_factory=LearnedConfig)
 
     def __post_init__(self) -> None:
         if self.method != "mvs":
@@ -63,6 +65,12 @@ class ReconstructionConfig:
             raise ConfigError(
                 f"sweep_share must be above 0 and at most 1, got {self.sweep_share}",
                 field="sweep_share",
+            )
+        if self.learned.depth_model is not None and not self.depth_estimation:
+            raise ConfigError(
+                "a depth model takes part in the refinement of depth, which is off; leave the "
+                "model out, or the refinement on",
+                field="depth_estimation",
             )
         if self.holdout < 0 or self.holdout == 1:
             raise ConfigError(

@@ -1,5 +1,6 @@
 """The method, top-down: from frames to a point cloud and a mesh."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -22,6 +23,16 @@ from worldloom.depth import (
 )
 from worldloom.errors import PlanError, ReconstructionError
 from worldloom.job import Job
+from worldloom.learned import (
+    ALIGN,
+    PREDICT,
+    Alignment,
+    AlignResult,
+    AlignWork,
+    ModelCard,
+    PredictWork,
+    read_model_card,
+)
 from worldloom.memory import (
     CONTRIBUTE,
     FUSE_SHARD,
@@ -47,6 +58,8 @@ from worldloom.scene import DepthRef, Frame, Mesh, PointCloud
 from worldloom.stage import Failure, ProgressCallback, Runner, StageReport
 from worldloom.surface import FUSE_CHUNK, MERGE, load_mesh, merge_work, plan_chunks
 
+_logger = logging.getLogger(__name__)
+
 PRIOR_SPACING_PX = 2.0
 """Cells of the memory between the rounds, in footprints of a pixel of round 1: a prior, not a
 product, so it may be coarse."""
@@ -71,6 +84,8 @@ class ViewReport:
     angles_deg: tuple[float, ...]
     kept_share: float | None
     """Share of pixels with a confirmed depth; None where the view failed."""
+    learned: Alignment | None
+    """How the prediction of the depth model was aligned, or why it is not used; None without."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,6 +102,8 @@ class Reconstruction:
     views: tuple[ViewReport, ...]
     stages: tuple[StageReport, ...]
     failures: tuple[Failure, ...]
+    models: tuple[ModelCard, ...]
+    """Trained models that took part, with their licences."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,15 +135,18 @@ def reconstruct(
         on_progress: Called after each work item.
 
     Raises:
+        ConfigError, InputError: the depth model that the settings name cannot be used.
         PlanError: no two views can be triangulated.
         ReconstructionError: a stage failed for every item.
     """
     job = Job(runner, bench, config, on_progress)
+    model = None if config.learned.depth_model is None else read_model_card(config.learned)
     planned = _plan(job, frames)
     estimates, checked = _sweep(job, frames, planned)
     plans = planned.plans
+    learned: dict[int, AlignResult] = {}
     if config.depth_estimation:
-        plans, checked = _refine(job, frames, planned, estimates, checked)
+        plans, checked, learned = _refine(job, frames, planned, estimates, checked, model)
     voxel_m = config.voxel_m or _footprint(checked)
     cell_m = CLOUD_SPACING_PX[config.point_cloud_density] * _footprint(checked)
     contributions, shards = _remember(job, checked, cell_m, voxel_m)
@@ -139,9 +159,10 @@ def reconstruct(
         mesh,
         voxel_m,
         cell_m,
-        _view_reports(frames, plans, planned, checked),
+        _view_reports(frames, plans, planned, checked, learned),
         tuple(job.stages),
         tuple(job.failures),
+        () if model is None else (model,),
     )
 
 
@@ -241,11 +262,13 @@ def _refine(
     planned: _Planned,
     estimates: Sequence[EstimateResult | None],
     checked: Sequence[CheckResult | None],
-) -> tuple[list[ViewPlan], list[CheckResult | None]]:
+    model: ModelCard | None,
+) -> tuple[list[ViewPlan], list[CheckResult | None], dict[int, AlignResult]]:
     """Round 2: the memories say what each view should see, and who else sees it."""
     cell_m = PRIOR_SPACING_PX * _footprint(checked)
     _, shards = _remember(job, checked, cell_m, cell_m)
     retrieved = _retrieve(job, planned.plans, estimates, shards)
+    learned = {} if model is None else _predict(job, model, checked, retrieved)
     cameras = [frame.camera for frame in frames]
     plans = list(planned.plans)
     works: list[RefineWork] = []
@@ -253,6 +276,7 @@ def _refine(
         estimate, check, memory = estimates[view], checked[view], retrieved.get(view)
         if estimate is None or check is None or memory is None:
             continue
+        guess = learned.get(view)
         shared = [(other.view_id, other.share) for other in memory.covisible]
         plans[view] = replan_view(plan, shared, cameras, planned.points[view], job.config.plan)
         works.append(
@@ -263,13 +287,53 @@ def _refine(
                 memory.artifact,
                 *_size(frames[view], job.config.resolution),
                 job.config.refine,
+                guess.artifact if guess is not None and guess.alignment.refusal is None else None,
             )
         )
     refined: list[DepthRef | None] = [None] * len(frames)
     for result in job.run(REFINE, works):
         if result is not None:
             refined[result.depth.frame.view_id] = result.depth
-    return plans, _check(job, refined, plans)
+    return plans, _check(job, refined, plans), learned
+
+
+def _predict(
+    job: Job,
+    model: ModelCard,
+    checked: Sequence[CheckResult | None],
+    retrieved: dict[int, RetrieveResult],
+) -> dict[int, AlignResult]:
+    """What a trained model guesses of each view, aligned to what the memory knows of it."""
+    _logger.info("depth model %s, licence %s", model.name, model.licence)
+    size_px = job.config.resolution
+    known = {
+        result.depth.frame.view_id: result.depth
+        for result in checked
+        if result is not None and result.depth.frame.view_id in retrieved
+    }
+    predicted = job.run(
+        PREDICT,
+        [PredictWork(ref.frame, model.ref, *_size(ref.frame, size_px)) for ref in known.values()],
+    )
+    works = [
+        AlignWork(
+            result.artifact,
+            model.ref.quantity,
+            known[result.frame.view_id],
+            retrieved[result.frame.view_id].artifact,
+            job.config.learned.alignment,
+        )
+        for result in predicted
+        if result is not None
+    ]
+    aligned = {r.frame.view_id: r for r in job.run(ALIGN, works) if r is not None}
+    refused = [r for r in aligned.values() if r.alignment.refusal is not None]
+    if refused:
+        _logger.warning(
+            "the depth model is not used in %d of %d views; the first: %s: %s",
+            *(len(refused), len(known), refused[0].frame.name, refused[0].alignment.refusal),
+        )
+    return aligned
 
 
 def _retrieve(
@@ -366,6 +430,7 @@ def _view_reports(
     plans: Sequence[ViewPlan],
     planned: _Planned,
     checked: Sequence[CheckResult | None],
+    learned: dict[int, AlignResult],
 ) -> tuple[ViewReport, ...]:
     return tuple(
         ViewReport(
@@ -379,6 +444,7 @@ def _view_reports(
             plan.partners,
             plan.angles_deg,
             None if check is None else check.kept_share,
+            learned[frame.view_id].alignment if frame.view_id in learned else None,
         )
         for frame, plan, residual, check in zip(
             frames, plans, planned.residuals_px, checked, strict=True

@@ -1,9 +1,13 @@
 """The settings of a reconstruction as flags."""
 
 from dataclasses import dataclass, field
+from typing import Annotated
+
+import tyro
 
 from worldloom.config import Density, Method, ReconstructionConfig
 from worldloom.depth import ConsistencyConfig, RefineConfig, SweepConfig
+from worldloom.learned import LearnedConfig
 from worldloom.memory import MemoryConfig
 from worldloom.plan import PlanConfig
 from worldloom.surface import SurfaceConfig
@@ -36,6 +40,8 @@ class Settings:
     consistency: ConsistencyConfig = field(default_factory=ConsistencyConfig)
     memory: MemoryConfig = field(default_factory=MemoryConfig)
     surface: SurfaceConfig = field(default_factory=SurfaceConfig)
+    # Without a prefix: --depth-model, not --learned.depth-model.
+    learned: Annotated[LearnedConfig, tyro.conf.arg(name="")] = field(default_factory=LearnedConfig)
 
     def config(self) -> ReconstructionConfig:
         """Returns the settings as the API takes them.
@@ -58,4 +64,5 @@ class Settings:
             consistency=self.consistency,
             memory=self.memory,
             surface=self.surface,
+            learned=self.learned,
         )

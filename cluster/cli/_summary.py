@@ -22,6 +22,7 @@ def summary_object(folder: Path, manifest: Manifest) -> dict[str, object]:
         "counts": manifest.counts,
         "metrics": manifest.metrics,
         "timings": manifest.timings,
+        "models": manifest.evidence.get("models", []),
         "warnings": manifest.warnings,
         "failures": manifest.failures,
         "files": [str((folder / file.path).resolve()) for file in manifest.files],
@@ -42,6 +43,7 @@ def show_summary(stream: TextIO, folder: Path, manifest: Manifest) -> None:
     measured = {name: value for name, value in manifest.metrics.items() if value is not None}
     if measured:
         parts.append(_metrics(measured))
+    parts += [Text(line) for line in _models(manifest)]
     parts += [Text(f"Warning: {warning}") for warning in manifest.warnings]
     if manifest.failures:
         parts.append(Text(_failures(manifest)))
@@ -74,6 +76,12 @@ def _metrics(measured: dict[str, float]) -> Table:
     for name, value in measured.items():
         table.add_row(name, f"{value:.4g}")
     return table
+
+
+def _models(manifest: Manifest) -> list[str]:
+    """A line for each trained model that took part: what comes out may be bound by its licence."""
+    models = manifest.evidence.get("models", [])
+    return [f"Depth model: {model['name']}, licence {model['licence']}" for model in models]
 
 
 def _failures(manifest: Manifest) -> str:

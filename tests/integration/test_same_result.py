@@ -5,9 +5,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -15,8 +18,10 @@ from actors.resources import ActorResources, RoleResources
 from cluster.ray_runner import RayConfig, RayRunner
 from tests.integration.scenes import CONFIG, SMALL_CHUNKS, Made, arrays_of, digests, make
 from tests.integration.scenes import write_input as write_input_to
+from tests.models import save_tiny_model
 from worldloom.api import RunnerFactory
 from worldloom.inline import InlineRunner
+from worldloom.learned import AlignmentConfig, LearnedConfig
 
 pytestmark = pytest.mark.integration
 ROOT = Path(__file__).resolve().parents[2]
@@ -68,6 +73,20 @@ def test_every_runner_leaves_the_same_files(
     made = make(source, tmp_path, CONFIG, runner)
     _assert_same_scene(made, reference)
     assert digests(made.artifacts) == digests(reference.artifacts)
+
+
+@pytest.mark.usefixtures("ray_session")
+def test_a_depth_model_predicts_the_same_everywhere(source: Path, tmp_path: Path):
+    model = save_tiny_model(tmp_path / "tiny")
+    # So lenient that guesses of random weights are used.
+    lenient = AlignmentConfig(min_inlier_share=0.01)
+    config = replace(CONFIG, learned=LearnedConfig(depth_model=str(model), alignment=lenient))
+    local = make(source, tmp_path / "local", config, InlineRunner)
+    on_ray = make(source, tmp_path / "ray", config, partial(RayRunner, workers=2, config=_RAY))
+    _assert_same_scene(on_ray, local)
+    assert digests(on_ray.artifacts) == digests(local.artifacts)
+    views = msgspec.convert(local.scene.metadata["evidence"], dict[str, Any])["views"]
+    assert any(view["learned"]["refusal"] is None for view in views)
 
 
 def test_the_size_of_chunks_does_not_count(source: Path, reference: Made, tmp_path: Path):

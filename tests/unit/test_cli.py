@@ -1,4 +1,5 @@
 import dataclasses
+import io
 import json
 import logging
 import os
@@ -11,10 +12,12 @@ import pytest
 from cluster.cli import _main as cli
 from cluster.cli._reconstruct import Reconstruct
 from cluster.cli._settings import Settings
-from cluster.cli._summary import size_text
+from cluster.cli._summary import show_summary, size_text, summary_object
 from cluster.cli._terminal import stdout_kept_clean
 from worldloom.config import ReconstructionConfig
 from worldloom.errors import InputError
+from worldloom.export import Manifest
+from worldloom.learned import AlignmentConfig, LearnedConfig
 
 OTHER_NAMES = {"density": "point_cloud_density", "depth_refinement": "depth_estimation"}
 
@@ -53,6 +56,37 @@ def test_every_flag_reaches_the_config():
     )
     assert config.plan.max_partners == 3
     assert config.sweep.window_px == 5
+
+
+def test_flags_of_the_depth_model_have_no_prefix():
+    words = [
+        *("reconstruct", "a.mp4", "--out", "b", "--depth-model", "owner/name"),
+        *("--depth-model-cache", "c", "--depth-model-kind", "moge-2"),
+        *("--depth-model-predicts", "depth", "--alignment.tolerance", "0.2"),
+    ]
+    command: Any = cli.parse(cli.Command, "worldloom", words)
+    assert command.settings.config().learned == LearnedConfig(
+        depth_model="owner/name",
+        depth_model_cache="c",
+        depth_model_kind="moge-2",
+        depth_model_predicts="depth",
+        alignment=AlignmentConfig(tolerance=0.2),
+    )
+
+
+@pytest.mark.parametrize("models", [[], [{"name": "tiny", "licence": "cc-by-nc-4.0"}]])
+def test_the_summary_shows_the_licence_of_a_model(models: list[dict[str, str]], tmp_path: Path):
+    manifest = Manifest(
+        parameters={},
+        views=(),
+        counts={"views": 2, "points": 3, "faces": 4},
+        evidence={"models": models},
+    )
+    stream = io.StringIO()
+    show_summary(stream, tmp_path, manifest)
+    shown = "Depth model: tiny, licence cc-by-nc-4.0" in stream.getvalue()
+    assert shown == bool(models)
+    assert summary_object(tmp_path, manifest)["models"] == models
 
 
 @pytest.mark.parametrize(

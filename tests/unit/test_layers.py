@@ -3,7 +3,17 @@ import sys
 
 import pytest
 
-HEAVY = {"ray", "grpc", "google.protobuf", "open3d", "torch", "matplotlib", "actors", "cluster"}
+HEAVY = {
+    "ray",
+    "grpc",
+    "google.protobuf",
+    "open3d",
+    "torch",
+    "transformers",
+    "matplotlib",
+    "actors",
+    "cluster",
+}
 
 LIST_IMPORTED = """
 import pkgutil, sys

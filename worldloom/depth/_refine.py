@@ -41,6 +41,9 @@ class RefineWork:
     height_px: int
     """Height of the depth map."""
     config: RefineConfig
+    predicted: ArtifactKey | None = None
+    """Artifact with `aligned.npz`, the depth that a trained model guesses, at the size of round 1;
+    None without one."""
 
     @property
     def subject(self) -> str:
@@ -91,13 +94,16 @@ def _prior_surface(
     """Inverse depth expected at every pixel, at full size.
 
     In order of trust: the view's own depth where others confirm it, the memory rendered into the
-    view, the view's own depth as it is. Smoothed where it is smooth, so that steps of the planes
-    of round 1 do not become steps of the windows. Pixels that nobody confirms, and those beside
-    edges, then choose among the planes around them.
+    view, the guess of a trained model where there is one, the view's own depth as it is. Smoothed
+    where it is smooth, so that steps of the planes of round 1 do not become steps of the windows.
+    Pixels that nobody confirms, and those beside edges, then choose among the planes around them.
     """
     own = bench.depth_map(work.estimate.depth).depth
     confirmed = bench.depth_map(work.checked).depth
     remembered = bench.arrays(work.prior, "prior.npz")["depth"]
+    if work.predicted is not None:
+        guessed = bench.arrays(work.predicted, "aligned.npz")["depth"]
+        own = np.where(guessed > 0, guessed, own)
     depth = np.where(confirmed > 0, confirmed, np.where(remembered > 0, remembered, own))
     known = depth > 0
     inverse = np.where(known, 1 / np.maximum(depth, 1e-12), 0).astype(np.float32)

@@ -23,6 +23,7 @@ _PACKAGES = (
     "open3d",
     "numba",
     "torch",
+    "transformers",
     "av",
 )
 

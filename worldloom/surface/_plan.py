@@ -59,10 +59,11 @@ def plan_chunks(
         np.load(io.BytesIO(bench.store.read(item.artifact, BLOCKS_FILE)), allow_pickle=False)
         for item in present
     ]
-    keys = active_blocks(touched, config.min_views)
+    min_views = config.views_needed(len(present))
+    keys = active_blocks(touched, min_views)
     if not len(keys):
         raise ReconstructionError(
-            f"there is no surface that {config.min_views} of the {len(present)} views with depth "
+            f"there is no surface that {min_views} of the {len(present)} views with depth "
             "agree on; check the poses and the overlap of the views, or lower min_views",
             stage="fuse-chunk",
             failed=len(present),
@@ -77,7 +78,7 @@ def plan_chunks(
             for item in present
             if _may_see(depth[item.view_id].camera, item.far_m, centres[number], voxel_m, config)
         ]
-        works.append(_work(number, run, views, voxel_m, config))
+        works.append(_work(number, run, views, voxel_m, min_views, config))
     return tuple(works)
 
 
@@ -86,6 +87,7 @@ def _work(
     keys: Int64[np.ndarray, "n"],
     views: Sequence[DepthRef],
     voxel_m: float,
+    min_views: int,
     config: SurfaceConfig,
 ) -> FuseChunkWork:
     blocks = tuple((x, y, z) for x, y, z in sorted(cells_from_keys(keys).tolist()))
@@ -95,7 +97,7 @@ def _work(
         voxel_m,
         config.truncation_voxels,
         config.carve_weight,
-        config.min_views,
+        min_views,
         config.min_confidence,
     )
 
