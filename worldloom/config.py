@@ -5,6 +5,7 @@ from typing import Literal
 
 from worldloom.depth import ConsistencyConfig, RefineConfig, SweepConfig
 from worldloom.errors import ConfigError
+from worldloom.exposure import ExposureConfig
 from worldloom.memory import MemoryConfig
 from worldloom.plan import PlanConfig
 from worldloom.surface import SurfaceConfig
@@ -42,6 +43,7 @@ class ReconstructionConfig:
     refine: RefineConfig = field(default_factory=RefineConfig)
     consistency: ConsistencyConfig = field(default_factory=ConsistencyConfig)
     memory: MemoryConfig = field(default_factory=MemoryConfig)
+    exposure: ExposureConfig = field(default_factory=ExposureConfig)
     surface: SurfaceConfig = field(default_factory=SurfaceConfig)
 
     def __post_init__(self) -> None:

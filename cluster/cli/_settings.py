@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from worldloom.config import Density, Method, ReconstructionConfig
 from worldloom.depth import ConsistencyConfig, RefineConfig, SweepConfig
+from worldloom.exposure import ExposureConfig
 from worldloom.memory import MemoryConfig
 from worldloom.plan import PlanConfig
 from worldloom.surface import SurfaceConfig
@@ -35,6 +36,7 @@ class Settings:
     refine: RefineConfig = field(default_factory=RefineConfig)
     consistency: ConsistencyConfig = field(default_factory=ConsistencyConfig)
     memory: MemoryConfig = field(default_factory=MemoryConfig)
+    exposure: ExposureConfig = field(default_factory=ExposureConfig)
     surface: SurfaceConfig = field(default_factory=SurfaceConfig)
 
     def config(self) -> ReconstructionConfig:
@@ -57,5 +59,6 @@ class Settings:
             refine=self.refine,
             consistency=self.consistency,
             memory=self.memory,
+            exposure=self.exposure,
             surface=self.surface,
         )
