@@ -35,6 +35,7 @@ def test_every_flag_reaches_the_config():
         *("reconstruct", "a.mp4", "--out", "b", "--resolution", "640", "--density", "high"),
         *("--no-depth-refinement", "--holdout", "8", "--voxel-m", "0.5", "--sweep-share", "0.4"),
         *("--min-sweep-px", "100", "--plan.max-partners", "3", "--sweep.window-px", "5"),
+        "--exposure.no-estimate",
     ]
     command: Any = cli.parse(cli.Command, "worldloom", words)
     assert isinstance(command, Reconstruct)
@@ -50,9 +51,11 @@ def test_every_flag_reaches_the_config():
         min_sweep_px=100,
         plan=config.plan,
         sweep=config.sweep,
+        exposure=config.exposure,
     )
     assert config.plan.max_partners == 3
     assert config.sweep.window_px == 5
+    assert not config.exposure.estimate
 
 
 @pytest.mark.parametrize(

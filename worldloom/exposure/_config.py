@@ -18,8 +18,9 @@ class ExposureConfig:
     video; linear is sRGB alone; auto takes the one with which the views agree better."""
     max_gain: float = 4.0
     """Gains are kept within 1 / max_gain to max_gain."""
-    prior: float = 1.0
-    """Weight of "this view is like the others", in samples; more keeps gains nearer to 1."""
+    prior: float = 0.01
+    """Weight of "this view is like the others", in samples; more keeps gains nearer to 1, first the
+    slow drift along long chains of views."""
     samples: int = 2048
     """Cells that a view gives for the comparison; more is more precise and takes longer."""
     max_samples: int = 4_000_000

@@ -13,6 +13,8 @@ from worldloom.store import ArtifactKey
 SAMPLES_FILE = "samples.npz"
 DARKEST, BRIGHTEST = 8, 247
 """Colours with a channel outside are left out: noise, or clipped."""
+MAX_CELL_VIEWS = 16
+"""Views of a cell that are compared."""
 
 
 @dataclass(frozen=True)
@@ -131,12 +133,27 @@ def load_samples(bench: Bench, views: tuple[SampledView, ...], most: int) -> Sam
     counts = [len(part["cells"][:share]) for part in parts]
     owners = np.repeat(np.arange(len(views), dtype=np.int32), counts)
     order = np.lexsort((owners, cells))
+    order = order[_few_a_cell(cells[order], owners[order])]
     return Samples(
         np.unique(cells[order], return_inverse=True)[1].astype(np.int64),
         owners[order],
         np.concatenate(colors)[order],
         np.concatenate(confidence)[order] / 255,
     )
+
+
+def _few_a_cell(
+    cells: Int64[np.ndarray, "n"], owners: Int32[np.ndarray, "n"]
+) -> Int64[np.ndarray, "m"]:
+    """Samples, in their order, of which no cell has more than `MAX_CELL_VIEWS`.
+
+    Work grows with the pairs of views in a cell; which views stay is drawn anew in each cell, so
+    that all of them stay linked.
+    """
+    drawn = np.lexsort((rank(cells + owners), cells))
+    starts = np.flatnonzero(np.diff(cells, prepend=-1))
+    place = np.arange(len(cells)) - np.repeat(starts, np.diff(starts, append=len(cells)))
+    return np.sort(drawn[place < MAX_CELL_VIEWS])
 
 
 def shared_samples(samples: Samples, views: int, min_shared: int) -> Samples:

@@ -1,10 +1,12 @@
 """The gains with which the views agree best on the colours of the cells that they share."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float64, Int64
-from scipy.sparse.linalg import LinearOperator, cg
+from scipy.sparse import csr_array, diags_array
+from scipy.sparse.linalg import cg
 
 from worldloom.exposure._samples import Samples
 from worldloom.response import (
@@ -23,8 +25,8 @@ _FINEST_LEVELS = 0.5
 """Deviation of colours that agree: that of rounding."""
 _MID_GREY = 127.5
 _MAX_STEPS = 1000
-"""Of conjugate gradients. What is left then is the slowest drift over the longest chains of views,
-of which the prior is about to keep little anyway."""
+"""Of conjugate gradients in a round; the next one goes on from there. What may be left is the
+slowest drift over chains of a thousand views and more."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +47,8 @@ def solve_gains(samples: Samples, views: int, response: Response, prior: float) 
     g_v minimise the squares of the residuals in levels, robustly (iteratively reweighted; one
     weight a sample for all channels, since highlights and wrong depth spoil all of them), plus
     `prior` times their own squares. The prior also fixes what colours cannot tell: the sum of the
-    g_v over views that are joined by shared cells is 0. Time and memory grow with the samples.
+    g_v over views that are joined by shared cells is 0. Time and memory grow with the samples,
+    times the views of a cell.
 
     Args:
         samples: Cells that at least two views share.
@@ -68,9 +71,8 @@ def solve_gains(samples: Samples, views: int, response: Response, prior: float) 
     for _ in range(_ROUNDS):
         residuals = np.empty_like(measured)
         for channel in range(3):
-            weights = sensitivity[:, channel] * trust
-            problem = _Problem(samples, starts, weights, prior, views)
-            gains[:, channel] = problem.solve(measured[:, channel], gains[:, channel])
+            problem = _Problem(samples, starts, sensitivity[:, channel] * trust)
+            gains[:, channel] = problem.solve(measured[:, channel], gains[:, channel], prior)
             rest = measured[:, channel] - gains[samples.views, channel]
             residuals[:, channel] = problem.centred(rest) * slopes[:, channel]
         size = np.sqrt((residuals**2).mean(axis=1))
@@ -102,40 +104,37 @@ def _exposures(gains: Float64[np.ndarray, "views 3"], response: Response) -> lis
     ]
 
 
-class _Problem(LinearOperator):
-    """Weighted least squares of one channel, as an operator; no matrix of views by views."""
+@dataclass(frozen=True, eq=False)
+class _Problem:
+    """Weighted least squares of one channel."""
 
-    def __init__(
-        self,
-        samples: Samples,
-        starts: Int64[np.ndarray, "cells"],
-        weights: Float64[np.ndarray, "n"],
-        prior: float,
-        views: int,
-    ) -> None:
-        super().__init__(np.float64, (views, views))
-        self._samples = samples
-        self._starts = starts
-        self._weights = weights
-        self._of_cell = np.add.reduceat(weights, starts)
-        self._prior = prior
-        self._views = views
+    samples: Samples
+    starts: Int64[np.ndarray, "cells"]
+    """First sample of each cell."""
+    weights: Float64[np.ndarray, "n"]
+
+    @cached_property
+    def _of_cell(self) -> Float64[np.ndarray, "cells"]:
+        return np.add.reduceat(self.weights, self.starts)
 
     def centred(self, values: Float64[np.ndarray, "n"]) -> Float64[np.ndarray, "n"]:
         """Values without the weighted mean of their cell."""
-        means = np.add.reduceat(self._weights * values, self._starts) / self._of_cell
-        return values - means[self._samples.cells]
+        means = np.add.reduceat(self.weights * values, self.starts) / self._of_cell
+        return values - means[self.samples.cells]
 
     def solve(
-        self, measured: Float64[np.ndarray, "n"], start: Float64[np.ndarray, "views"]
+        self,
+        measured: Float64[np.ndarray, "n"],
+        start: Float64[np.ndarray, "views"],
+        prior: float,
     ) -> Float64[np.ndarray, "views"]:
         """Log gains; `start` must sum to 0 over joined views, as all solutions do."""
-        found, _ = cg(self, self._gathered(measured), start, rtol=1e-8, maxiter=_MAX_STEPS)
+        cells, views = self.samples.cells, self.samples.views
+        shape = (len(self.starts), len(start))
+        roots = self.weights / np.sqrt(self._of_cell)[cells]
+        links = csr_array((roots, (cells, views)), shape)
+        own = np.bincount(views, self.weights, len(start)) + prior
+        normal = diags_array(own) - links.T @ links
+        pull = np.bincount(views, self.weights * self.centred(measured), len(start))
+        found, _ = cg(normal.tocsr(), pull, start, rtol=1e-8, maxiter=_MAX_STEPS)
         return np.asarray(found)
-
-    def _matvec(self, gains: Float64[np.ndarray, "views"]) -> Float64[np.ndarray, "views"]:
-        return self._gathered(gains[self._samples.views]) + self._prior * gains
-
-    def _gathered(self, values: Float64[np.ndarray, "n"]) -> Float64[np.ndarray, "views"]:
-        pull = self._weights * self.centred(values)
-        return np.bincount(self._samples.views, pull, self._views)
