@@ -15,6 +15,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -22,7 +23,7 @@ import numpy as np
 from worldloom.bench import Bench, BenchConfig
 from worldloom.config import ReconstructionConfig
 from worldloom.export import pick_views
-from worldloom.exposure import ExposureConfig
+from worldloom.exposure import Balance, ExposureConfig
 from worldloom.ingest import IngestLimits, ingest, open_sources
 from worldloom.inline import InlineRunner
 from worldloom.pipeline import Reconstruction, reconstruct, split_holdout
@@ -65,17 +66,8 @@ def main() -> None:
     }
     balance = made["with"].balance
     assert balance is not None
-    longest = max(1.0, *(max(e.gain_rgb) / min(e.gain_rgb) for e in balance.exposures))
-    report = {
-        "scene": str(options.scene),
-        "resolution": options.resolution,
-        "response": balance.response,
-        "spread_levels": [round(balance.spread_before_levels, 2), round(balance.spread_levels, 2)],
-        "gains": [
-            round(float(f([e.gain_rgb for e in balance.exposures])), 2) for f in (np.min, np.max)
-        ],
-        "largest_tint": round(float(longest), 2),
-    }
+    report: dict[str, Any] = {"scene": str(options.scene), "resolution": options.resolution}
+    report |= _summary(balance)
     pictures: dict[str, list[np.ndarray]] = {}
     for name, result in made.items():
         pairs = _pairs(bench, result, held_out)
@@ -91,6 +83,17 @@ def main() -> None:
     rows = [np.hstack(pictures[name]) for name in ("image", "without", "with")]
     bgr = cv2.cvtColor(np.vstack(rows), cv2.COLOR_RGB2BGR)
     cv2.imwrite(str(options.out / "exposure.png"), bgr)
+
+
+def _summary(balance: Balance) -> dict[str, Any]:
+    gains = np.array([exposure.gain_rgb for exposure in balance.exposures])
+    tints = gains.max(axis=1) / gains.min(axis=1)
+    return {
+        "response": balance.response,
+        "spread_levels": [round(balance.spread_before_levels, 2), round(balance.spread_levels, 2)],
+        "gains": [round(float(gains.min()), 2), round(float(gains.max()), 2)],
+        "largest_tint": round(float(tints.max()), 2),
+    }
 
 
 def _silent(_progress: Progress) -> None:
