@@ -17,6 +17,7 @@ from worldloom.codec import to_json
 from worldloom.config import Density, Method, ReconstructionConfig
 from worldloom.errors import ConfigError, InputError
 from worldloom.export import InputRecord, Manifest, ViewRecord, export_scene, software_versions
+from worldloom.exposure import Balance
 from worldloom.ingest import IngestLimits, MissingImages, Source, Video, ingest, open_sources
 from worldloom.inline import InlineRunner
 from worldloom.journal import Journal
@@ -232,6 +233,7 @@ def _manifest(
             "voxel_m": made.voxel_m,
             "cloud_spacing_m": made.cell_m,
             "models": msgspec.json.decode(to_json(made.models)),
+            "exposure": None if made.balance is None else _exposure_evidence(made.balance),
             "views": msgspec.json.decode(to_json(made.views)),
         },
         timings=(*journal.timings[:1], *made.stages, *journal.timings[1:]),
@@ -241,6 +243,16 @@ def _manifest(
         software=software_versions(),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
+
+
+def _exposure_evidence(balance: Balance) -> dict[str, object]:
+    """What the gains of the views rest on; the gains themselves are with the views."""
+    return {
+        "response": balance.response,
+        "spread_before_levels": balance.spread_before_levels,
+        "spread_levels": balance.spread_levels,
+        "shared_samples": balance.shared_samples,
+    }
 
 
 def _media_path(source: Source) -> str:

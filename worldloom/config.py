@@ -5,6 +5,7 @@ from typing import Literal
 
 from worldloom.depth import ConsistencyConfig, RefineConfig, SweepConfig
 from worldloom.errors import ConfigError
+from worldloom.exposure import ExposureConfig
 from worldloom.learned import LearnedConfig
 from worldloom.memory import MemoryConfig
 from worldloom.plan import PlanConfig
@@ -43,6 +44,7 @@ class ReconstructionConfig:
     refine: RefineConfig = field(default_factory=RefineConfig)
     consistency: ConsistencyConfig = field(default_factory=ConsistencyConfig)
     memory: MemoryConfig = field(default_factory=MemoryConfig)
+    exposure: ExposureConfig = field(default_factory=ExposureConfig)
     surface: SurfaceConfig = field(default_factory=SurfaceConfig)
     learned: LearnedConfig = field(default_factory=LearnedConfig)
 

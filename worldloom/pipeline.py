@@ -1,7 +1,7 @@
 """The method, top-down: from frames to a point cloud and a mesh."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,6 +22,7 @@ from worldloom.depth import (
     RetrieveWork,
 )
 from worldloom.errors import PlanError, ReconstructionError
+from worldloom.exposure import BALANCE, SAMPLE, Balance, balance_work, sample_work
 from worldloom.job import Job
 from worldloom.learned import (
     ALIGN,
@@ -54,6 +55,7 @@ from worldloom.plan import (
     plan_views,
     replan_view,
 )
+from worldloom.response import ViewExposure
 from worldloom.scene import DepthRef, Frame, Mesh, PointCloud
 from worldloom.stage import Failure, ProgressCallback, Runner, StageReport
 from worldloom.surface import FUSE_CHUNK, MERGE, load_mesh, merge_work, plan_chunks
@@ -86,6 +88,8 @@ class ViewReport:
     """Share of pixels with a confirmed depth; None where the view failed."""
     learned: Alignment | None
     """How the prediction of the depth model was aligned, or why it is not used; None without."""
+    gain_rgb: tuple[float, float, float] | None
+    """Exposure over that of the other views; None where it was not estimated."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,6 +103,8 @@ class Reconstruction:
     mesh: Mesh
     voxel_m: float
     cell_m: float
+    balance: Balance | None
+    """Exposures that were undone in all colours; None where they were taken as they are."""
     views: tuple[ViewReport, ...]
     stages: tuple[StageReport, ...]
     failures: tuple[Failure, ...]
@@ -149,8 +155,11 @@ def reconstruct(
         plans, checked, learned = _refine(job, frames, planned, estimates, checked, model)
     voxel_m = config.voxel_m or _footprint(checked)
     cell_m = CLOUD_SPACING_PX[config.point_cloud_density] * _footprint(checked)
-    contributions, shards = _remember(job, checked, cell_m, voxel_m)
-    mesh = _surface(job, checked, contributions, voxel_m)
+    contributions = _contribute(job, checked, cell_m, voxel_m)
+    balance = _balance(job, contributions) if config.exposure.estimate else None
+    exposures = {view.view_id: view for view in balance.exposures} if balance else {}
+    shards = _fuse(job, contributions, exposures)
+    mesh = _surface(job, checked, contributions, exposures, voxel_m)
     cloud = load_cloud(bench, shards, config.memory.min_views)
     return Reconstruction(
         tuple(frames),
@@ -159,7 +168,8 @@ def reconstruct(
         mesh,
         voxel_m,
         cell_m,
-        _view_reports(frames, plans, planned, checked, learned),
+        balance,
+        _view_reports(frames, plans, planned, checked, learned, exposures),
         tuple(job.stages),
         tuple(job.failures),
         () if model is None else (model,),
@@ -266,7 +276,7 @@ def _refine(
 ) -> tuple[list[ViewPlan], list[CheckResult | None], dict[int, AlignResult]]:
     """Round 2: the memories say what each view should see, and who else sees it."""
     cell_m = PRIOR_SPACING_PX * _footprint(checked)
-    _, shards = _remember(job, checked, cell_m, cell_m)
+    shards = _fuse(job, _contribute(job, checked, cell_m, cell_m), {})
     retrieved = _retrieve(job, planned.plans, estimates, shards)
     learned = {} if model is None else _predict(job, model, checked, retrieved)
     cameras = [frame.camera for frame in frames]
@@ -362,10 +372,10 @@ def _retrieve(
     return {result.frame.view_id: result for result in results if result is not None}
 
 
-def _remember(
+def _contribute(
     job: Job, checked: Sequence[CheckResult | None], cell_m: float, voxel_m: float
-) -> tuple[list[Contribution], list[FusedShard]]:
-    """Writes the views into the geometric memory, and fuses it shard by shard."""
+) -> list[Contribution]:
+    """Writes the views into the geometric memory."""
     config = job.config
     works = [
         contribute_work(
@@ -374,20 +384,36 @@ def _remember(
         for result in checked
         if result is not None
     ]
-    contributions = [c for c in job.run(CONTRIBUTE, works) if c is not None]
-    shards = job.run(FUSE_SHARD, plan_shards(contributions, config.memory))
-    return contributions, [shard for shard in shards if shard is not None]
+    return [c for c in job.run(CONTRIBUTE, works) if c is not None]
+
+
+def _balance(job: Job, contributions: Sequence[Contribution]) -> Balance | None:
+    """Finds exposure and white balance of the views from the cells that they share."""
+    config = job.config.exposure
+    works = [sample_work(contribution, config.samples) for contribution in contributions]
+    sampled = [view for view in job.run(SAMPLE, works) if view is not None]
+    (balance,) = job.run(BALANCE, [balance_work(sampled, config)])
+    return balance
+
+
+def _fuse(
+    job: Job, contributions: Sequence[Contribution], exposures: Mapping[int, ViewExposure]
+) -> list[FusedShard]:
+    """Fuses the geometric memory shard by shard, with the exposures undone."""
+    works = plan_shards(contributions, job.config.memory, exposures)
+    return [shard for shard in job.run(FUSE_SHARD, works) if shard is not None]
 
 
 def _surface(
     job: Job,
     checked: Sequence[CheckResult | None],
     contributions: Sequence[Contribution],
+    exposures: Mapping[int, ViewExposure],
     voxel_m: float,
 ) -> Mesh:
     """Fuses the depth chunk by chunk on one lattice, and merges the chunks."""
     depth = {r.depth.frame.view_id: r.depth for r in checked if r is not None}
-    works = plan_chunks(job.bench, contributions, depth, voxel_m, job.config.surface)
+    works = plan_chunks(job.bench, contributions, depth, voxel_m, job.config.surface, exposures)
     chunks = [chunk for chunk in job.run(FUSE_CHUNK, works) if chunk is not None]
     (merged,) = job.run(MERGE, [merge_work(chunks, voxel_m, job.config.surface)])
     assert merged is not None  # a stage whose only item fails has raised
@@ -431,6 +457,7 @@ def _view_reports(
     planned: _Planned,
     checked: Sequence[CheckResult | None],
     learned: dict[int, AlignResult],
+    exposures: Mapping[int, ViewExposure],
 ) -> tuple[ViewReport, ...]:
     return tuple(
         ViewReport(
@@ -445,6 +472,7 @@ def _view_reports(
             plan.angles_deg,
             None if check is None else check.kept_share,
             learned[frame.view_id].alignment if frame.view_id in learned else None,
+            exposures[frame.view_id].gain_rgb if frame.view_id in exposures else None,
         )
         for frame, plan, residual, check in zip(
             frames, plans, planned.residuals_px, checked, strict=True

@@ -2,16 +2,18 @@
 
 import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Bool, UInt8
 
 from worldloom.bench import Bench
 from worldloom.export import PreviewView, contact_sheet, pick_views
+from worldloom.exposure import Balance, fit_exposure
 from worldloom.metrics import ViewScore, score_view, summed_consistency, view_consistency
 from worldloom.pipeline import Reconstruction
-from worldloom.render import MeshRenderer
+from worldloom.render import MeshRenderer, RenderedView
+from worldloom.response import Response, ViewExposure, exposed
 from worldloom.scene import DepthMap, DepthRef, Frame
 
 _logger = logging.getLogger(__name__)
@@ -28,9 +30,14 @@ class Appraisal:
 
     `completeness`, `geometric_consistency`: see `worldloom.metrics`, 0 to 1. `input_psnr_db`,
     `input_ssim`: the mesh rendered into input views against the images, medians, over covered
-    pixels. `holdout_*`: the same for views kept out of everything, and `holdout_coverage`, the
-    share of their pixels that the mesh covers. `pose_residual_px`: median over the views of the
-    median distance of feature matches from their epipolar lines.
+    pixels; where exposures were undone in the colours of the mesh, the rendering gets the exposure
+    of the view first. `holdout_psnr_db`, `holdout_ssim`: the same for views kept out of everything,
+    as rendered, since their exposure is unknown. `holdout_fitted_psnr_db`: with the gain of each
+    channel that fits the image best, so without what exposure contributes; not where exposures
+    were not estimated. `holdout_coverage`: the share of their pixels that the mesh covers.
+    `pose_residual_px`: median over the views of the median distance of feature matches from their
+    epipolar lines. `color_spread_levels`: mean distance of a cell's colour in one view from its
+    mean over the views, exposures undone, levels of 255; None where they were not estimated.
     """
     preview: UInt8[np.ndarray, "h w 3"]
     """Contact sheet, sRGB."""
@@ -55,23 +62,25 @@ def appraise(
         )
         for ref in judged
     )
-    inputs = [_score(bench, renderer, ref.frame, ref.width_px, ref.height_px) for ref in judged]
-    longer_px = max(max(ref.width_px, ref.height_px) for ref in made.depth)
-    kept_out = [_score(bench, renderer, frame, *_size(frame, longer_px)) for frame in held_out]
+    exposures = {} if made.balance is None else {v.view_id: v for v in made.balance.exposures}
+    inputs = [
+        pair.score(exposures.get(ref.frame.view_id))
+        for ref in judged
+        if (pair := _pair(bench, renderer, ref.frame, ref.width_px, ref.height_px))
+    ]
     residuals = [view.residual_px for view in made.views if view.residual_px is not None]
     metrics = {
         "completeness": consistency.completeness,
         "geometric_consistency": consistency.geometric_consistency,
-        "input_psnr_db": _median(score.psnr_db for score in inputs if score),
-        "input_ssim": _median(score.ssim for score in inputs if score),
+        "input_psnr_db": _median(score.psnr_db for score in inputs),
+        "input_ssim": _median(score.ssim for score in inputs),
         "pose_residual_px": _median(residuals),
+        "color_spread_levels": None if made.balance is None else made.balance.spread_levels,
     }
     if held_out:
-        metrics |= {
-            "holdout_psnr_db": _median(score.psnr_db for score in kept_out if score),
-            "holdout_ssim": _median(score.ssim for score in kept_out if score),
-            "holdout_coverage": _median(score.coverage for score in kept_out if score),
-        }
+        longer_px = max(max(ref.width_px, ref.height_px) for ref in made.depth)
+        kept_out = [_pair(bench, renderer, frame, *_size(frame, longer_px)) for frame in held_out]
+        metrics |= _holdout_metrics([pair for pair in kept_out if pair], made.balance)
     subtitle = (
         f"{len(made.frames)} views, {len(made.point_cloud):,} points, "
         f"{len(made.mesh.faces):,} faces"
@@ -86,15 +95,51 @@ def _size(frame: Frame, longer_px: int) -> tuple[int, int]:
     return round(intrinsics.width_px * scale), round(intrinsics.height_px * scale)
 
 
-def _score(
+@dataclass(frozen=True, eq=False)
+class _Pair:
+    """A view as the mesh shows it, and as the camera saw it."""
+
+    frame: Frame
+    rendered: RenderedView
+    image: UInt8[np.ndarray, "h w 3"]
+    mask: Bool[np.ndarray, "h w"]
+
+    def score(self, exposure: ViewExposure | None) -> ViewScore:
+        """Compares the two; the rendering gets the exposure of the view first, if there is one."""
+        shown = self.rendered
+        if exposure is not None:
+            shown = replace(shown, image=exposed(shown.image, exposure))
+        return score_view(shown, self.image, self.mask)
+
+    def fitted(self, response: Response) -> ViewScore:
+        """Compares the two with the gains that fit best."""
+        covered = self.rendered.hit & self.mask
+        view = self.frame.view_id
+        return self.score(fit_exposure(view, self.rendered.image, self.image, covered, response))
+
+
+def _pair(
     bench: Bench, renderer: MeshRenderer, frame: Frame, width_px: int, height_px: int
-) -> ViewScore | None:
+) -> _Pair | None:
     mask = bench.mask(frame, width_px, height_px)
     if not mask.any():
         _logger.warning("view %s holds no data and is not scored", frame.name)
         return None
     rendered = renderer.render(frame.camera.resized(width_px, height_px))
-    return score_view(rendered, bench.image(frame, width_px, height_px), mask)
+    return _Pair(frame, rendered, bench.image(frame, width_px, height_px), mask)
+
+
+def _holdout_metrics(pairs: Sequence[_Pair], balance: Balance | None) -> dict[str, float | None]:
+    scores = [pair.score(None) for pair in pairs]
+    metrics = {
+        "holdout_psnr_db": _median(score.psnr_db for score in scores),
+        "holdout_ssim": _median(score.ssim for score in scores),
+        "holdout_coverage": _median(score.coverage for score in scores),
+    }
+    if balance is not None:
+        fitted = [pair.fitted(balance.response) for pair in pairs]
+        metrics["holdout_fitted_psnr_db"] = _median(score.psnr_db for score in fitted)
+    return metrics
 
 
 def _median(values: Iterable[float | None]) -> float | None:

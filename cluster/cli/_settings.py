@@ -7,6 +7,7 @@ import tyro
 
 from worldloom.config import Density, Method, ReconstructionConfig
 from worldloom.depth import ConsistencyConfig, RefineConfig, SweepConfig
+from worldloom.exposure import ExposureConfig
 from worldloom.learned import LearnedConfig
 from worldloom.memory import MemoryConfig
 from worldloom.plan import PlanConfig
@@ -39,6 +40,7 @@ class Settings:
     refine: RefineConfig = field(default_factory=RefineConfig)
     consistency: ConsistencyConfig = field(default_factory=ConsistencyConfig)
     memory: MemoryConfig = field(default_factory=MemoryConfig)
+    exposure: ExposureConfig = field(default_factory=ExposureConfig)
     surface: SurfaceConfig = field(default_factory=SurfaceConfig)
     # Without a prefix: --depth-model, not --learned.depth-model.
     learned: Annotated[LearnedConfig, tyro.conf.arg(name="")] = field(default_factory=LearnedConfig)
@@ -63,6 +65,7 @@ class Settings:
             refine=self.refine,
             consistency=self.consistency,
             memory=self.memory,
+            exposure=self.exposure,
             surface=self.surface,
             learned=self.learned,
         )

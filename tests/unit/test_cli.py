@@ -38,6 +38,7 @@ def test_every_flag_reaches_the_config():
         *("reconstruct", "a.mp4", "--out", "b", "--resolution", "640", "--density", "high"),
         *("--no-depth-refinement", "--holdout", "8", "--voxel-m", "0.5", "--sweep-share", "0.4"),
         *("--min-sweep-px", "100", "--plan.max-partners", "3", "--sweep.window-px", "5"),
+        "--exposure.no-estimate",
     ]
     command: Any = cli.parse(cli.Command, "worldloom", words)
     assert isinstance(command, Reconstruct)
@@ -53,9 +54,11 @@ def test_every_flag_reaches_the_config():
         min_sweep_px=100,
         plan=config.plan,
         sweep=config.sweep,
+        exposure=config.exposure,
     )
     assert config.plan.max_partners == 3
     assert config.sweep.window_px == 5
+    assert not config.exposure.estimate
 
 
 def test_flags_of_the_depth_model_have_no_prefix():

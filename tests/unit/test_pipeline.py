@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -12,9 +13,12 @@ from worldloom.bench import Bench, BenchConfig
 from worldloom.config import ReconstructionConfig
 from worldloom.errors import ConfigError, PlanError, ReconstructionError
 from worldloom.export import load_scene
+from worldloom.exposure import ExposureConfig
 from worldloom.inline import InlineRunner
 from worldloom.metrics import score_against_mesh
 from worldloom.pipeline import Reconstruction, reconstruct, split_holdout
+from worldloom.quality import appraise
+from worldloom.response import ViewExposure, exposed
 from worldloom.scene import Frame
 from worldloom.stage import Progress
 from worldloom.store import ArtifactKey
@@ -30,6 +34,18 @@ def made(folder: Path, frames: list[Frame], config: ReconstructionConfig) -> Rec
     return reconstruct(frames, config, InlineRunner(bench), Bench(bench), silent)
 
 
+def other_exposure(bench: Bench, frame: Frame, gain_rgb: np.ndarray) -> Frame:
+    """The frame as a phone takes it that has set another exposure and white balance."""
+    lens = frame.camera.intrinsics
+    red, green, blue = gain_rgb.tolist()
+    exposure = ViewExposure(frame.view_id, "filmic", (red, green, blue))
+    image = exposed(bench.image(frame, lens.width_px, lens.height_px), exposure)
+    key = ArtifactKey(f"frame/00/{frame.view_id}")
+    encoded = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1]
+    bench.store.write(key, "image.png", encoded.tobytes())
+    return replace(frame, image=key)
+
+
 def test_mesh_and_cloud_are_those_of_the_scene(tmp_path: Path) -> None:
     frames, _ = corner_frames(Bench(BenchConfig(str(tmp_path))))
     result = made(tmp_path, frames, ReconstructionConfig())
@@ -40,6 +56,36 @@ def test_mesh_and_cloud_are_those_of_the_scene(tmp_path: Path) -> None:
     assert not result.failures
     assert [report.name for report in result.views] == [frame.name for frame in frames]
     assert all(report.residual_px is not None for report in result.views)
+
+
+def test_exposure_changes_colours_alone_and_only_where_views_differ(tmp_path: Path) -> None:
+    bench = Bench(BenchConfig(str(tmp_path)))
+    frames, _ = corner_frames(bench)
+    undone = ReconstructionConfig(depth_estimation=False)
+    as_they_are = replace(undone, exposure=ExposureConfig(estimate=False))
+    raw, even = (made(tmp_path, frames, c) for c in (as_they_are, undone))
+    assert raw.balance is None
+    assert [report.gain_rgb for report in raw.views] == [None] * len(frames)
+    assert "balance" not in {report.stage for report in raw.stages}
+    gains = np.array([report.gain_rgb for report in even.views])
+    assert np.abs(gains - 1).max() < 0.01, "these views agree"
+    np.testing.assert_array_equal(even.mesh.vertices_in_world, raw.mesh.vertices_in_world)
+    np.testing.assert_array_equal(even.point_cloud.points_in_world, raw.point_cloud.points_in_world)
+    truth = np.exp([[0.3, 0.2, 0.1], [-0.3, -0.2, -0.1]] * (len(frames) // 2))
+    drifting = [other_exposure(bench, *pair) for pair in zip(frames, truth, strict=True)]
+    raw, even = (made(tmp_path, drifting, c) for c in (as_they_are, undone))
+    assert even.balance is not None
+    np.testing.assert_allclose([report.gain_rgb for report in even.views], truth, rtol=0.03)
+    assert even.balance.spread_levels < 0.5 * even.balance.spread_before_levels
+    np.testing.assert_array_equal(even.mesh.faces, raw.mesh.faces)
+    scores = [appraise(bench, result, drifting[:1], title="t").metrics for result in (raw, even)]
+    assert scores[0]["color_spread_levels"] is None
+    assert "holdout_fitted_psnr_db" not in scores[0]
+    fitted, plain = scores[1]["holdout_fitted_psnr_db"], scores[1]["holdout_psnr_db"]
+    assert fitted is not None
+    assert plain is not None
+    assert fitted > plain
+    assert scores[1]["input_psnr_db"] > scores[0]["input_psnr_db"]  # type: ignore[operator]
 
 
 def test_without_refinement_depth_is_made_once_at_full_size(tmp_path: Path) -> None:
@@ -137,6 +183,11 @@ def test_files_in_scene_folder_out(tmp_path: Path) -> None:
     assert isinstance(metrics, dict)
     assert metrics["holdout_coverage"] > 0.5
     assert metrics["holdout_psnr_db"] > 15
+    evidence = scene.metadata["evidence"]
+    assert isinstance(evidence, dict)
+    assert evidence["exposure"]["response"] in ("filmic", "linear")
+    assert evidence["exposure"]["shared_samples"] > 100
+    assert all(len(view["gain_rgb"]) == 3 for view in evidence["views"])
     assert stages[0] == "ingest"
     assert "merge" in stages
     assert scene.metadata["degraded"] is False

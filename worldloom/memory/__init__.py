@@ -4,6 +4,7 @@ from worldloom.memory._config import MemoryConfig as MemoryConfig
 from worldloom.memory._contribute import BLOCK_VOXELS as BLOCK_VOXELS
 from worldloom.memory._contribute import BLOCKS_FILE as BLOCKS_FILE
 from worldloom.memory._contribute import CONTRIBUTE as CONTRIBUTE
+from worldloom.memory._contribute import ROWS_FILE as ROWS_FILE
 from worldloom.memory._contribute import ContributeWork as ContributeWork
 from worldloom.memory._contribute import Contribution as Contribution
 from worldloom.memory._contribute import contribute_work as contribute_work

@@ -13,6 +13,7 @@ from worldloom.errors import InputError
 from worldloom.lattice import cells_from_keys
 from worldloom.memory._render import DepthPrior, render_points
 from worldloom.memory._rows import OFFSET_STEPS
+from worldloom.response import LEVEL_STEPS, ViewExposure, correction_curves
 from worldloom.scene import PointCloud
 
 NORMAL_STEPS = 32767
@@ -153,15 +154,19 @@ def fuse_rows(
     normals: np.ndarray,
     colors: UInt8[np.ndarray, "n 3"],
     confidence: UInt8[np.ndarray, "n"],
+    exposures: Sequence[ViewExposure] = (),
 ) -> FusedMemory:
     """Averages rows that ascend by (cell, view) over the views of each cell.
 
     Weights are the confidences; all sums are of integers, so they do not depend on any order.
+    Colours are averaged with the exposures of their views undone; those of views without one are
+    taken as they are.
     """
     first = np.ones(len(cells), np.bool_)
     first[1:] = np.diff(cells) != 0
     starts = np.append(np.flatnonzero(first), len(cells)).astype(np.int64)
-    averages = _average(starts, offsets, normals, colors, confidence)
+    curves, curve_of_row = _curves(views, exposures)
+    averages = _average(starts, offsets, normals, colors, confidence, curves, curve_of_row)
     return FusedMemory(
         cell_m,
         cells=cells[first],
@@ -174,6 +179,18 @@ def fuse_rows(
     )
 
 
+def _curves(
+    views: Int32[np.ndarray, "n"], exposures: Sequence[ViewExposure]
+) -> tuple[Int32[np.ndarray, "k 3 256"], Int32[np.ndarray, "n"]]:
+    """What becomes of levels: the curves of the views, and which of them each row takes."""
+    unchanged = np.broadcast_to(np.arange(256, dtype=np.int32) * LEVEL_STEPS, (3, 256))
+    curves = np.stack([unchanged, *(correction_curves(exposure) for exposure in exposures)])
+    ids = [exposure.view_id for exposure in exposures]
+    curve_of_view = np.zeros(max([int(views.max(initial=0)), *ids]) + 1, np.int32)
+    curve_of_view[ids] = np.arange(1, len(ids) + 1)
+    return curves, curve_of_view[views]
+
+
 @numba.njit(cache=True, nogil=True)
 def _average(
     starts: np.ndarray,
@@ -181,6 +198,8 @@ def _average(
     normals: np.ndarray,
     colors: np.ndarray,
     confidence: np.ndarray,
+    curves: np.ndarray,
+    curve_of_row: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     size = len(starts) - 1
     mean_offsets = np.empty((size, 3), np.uint16)
@@ -199,10 +218,11 @@ def _average(
             for row in range(starts[i], starts[i + 1]):
                 share = np.int64(confidence[row])
                 offset += share * np.int64(offsets[row, axis])
-                color += share * np.int64(colors[row, axis])
+                color += share * np.int64(curves[curve_of_row[row], axis, colors[row, axis]])
                 normal[axis] += share * np.int64(normals[row, axis])
             mean_offsets[i, axis] = min((offset + weight // 2) // weight, OFFSET_STEPS - 1)
-            mean_colors[i, axis] = (color + weight // 2) // weight
+            steps = weight * LEVEL_STEPS
+            mean_colors[i, axis] = min((color + steps // 2) // steps, 255)
         squares = np.float64(0)
         for axis in range(3):
             squares += np.float64(normal[axis]) * np.float64(normal[axis])

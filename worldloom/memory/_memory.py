@@ -9,6 +9,7 @@ from jaxtyping import Bool, Int8, Int32, Int64, UInt8, UInt16
 from worldloom.errors import ConfigError, InputError
 from worldloom.memory._fused import FusedMemory, fuse_rows
 from worldloom.memory._rows import check_depth_map, points_from_depth, rows_from_points
+from worldloom.response import ViewExposure
 from worldloom.scene import DepthMap
 
 
@@ -124,8 +125,12 @@ class GeometricMemory:
         low, high = np.searchsorted(self.cells, [first, end]).tolist()
         return self.select(slice(low, high))
 
-    def fused(self) -> FusedMemory:
-        """Returns one entry a cell: the average over its views, and who they are."""
+    def fused(self, exposures: Sequence[ViewExposure] = ()) -> FusedMemory:
+        """Returns one entry a cell: the average over its views, and who they are.
+
+        Args:
+            exposures: Undone before colours are averaged; views without one stay as they are.
+        """
         return fuse_rows(
             self.cell_m,
             self.cells,
@@ -134,6 +139,7 @@ class GeometricMemory:
             self.normals,
             self.colors,
             self.confidence,
+            exposures,
         )
 
 

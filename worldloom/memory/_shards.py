@@ -1,7 +1,7 @@
 """Shards of the memory: cubes of cells, fused each on its own, joined by loading."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,7 @@ from worldloom.memory._contribute import ROWS_FILE, Contribution
 from worldloom.memory._fused import FusedMemory, join
 from worldloom.memory._memory import GeometricMemory, unite
 from worldloom.memory._tables import read_fused, read_rows, write_fused
+from worldloom.response import ViewExposure
 from worldloom.scene import PointCloud
 from worldloom.stage import Role, Stage
 from worldloom.store import ArtifactKey
@@ -30,6 +31,8 @@ class RowGroup:
     artifact: ArtifactKey
     group: int
     """Number of the row group in its `rows.parquet`."""
+    exposure: ViewExposure | None = None
+    """Undone before colours are averaged; None takes them as they are."""
 
 
 @dataclass(frozen=True)
@@ -71,12 +74,19 @@ class FusedShard:
 
 
 def plan_shards(
-    contributions: Sequence[Contribution], config: MemoryConfig
+    contributions: Sequence[Contribution],
+    config: MemoryConfig,
+    exposures: Mapping[int, ViewExposure] | None = None,
 ) -> tuple[ShardWork, ...]:
     """Returns the shards to fuse, by ascending key.
 
     A shard with more rows than `config.max_shard_rows` is split into eight, again and again: its
     parts are ranges of its keys. The fused cells do not depend on the cut.
+
+    Args:
+        contributions: What the views wrote.
+        config: Settings.
+        exposures: By view id; colours of views without one are taken as they are.
 
     Raises:
         ReconstructionError: no view has any depth.
@@ -84,8 +94,9 @@ def plan_shards(
     sources: dict[int, list[RowGroup]] = defaultdict(list)
     rows: dict[int, int] = defaultdict(int)
     for contribution in sorted(contributions, key=lambda item: item.view_id):
+        exposure = (exposures or {}).get(contribution.view_id)
         for group, shard in enumerate(contribution.shards):
-            sources[shard.shard].append(RowGroup(contribution.artifact, group))
+            sources[shard.shard].append(RowGroup(contribution.artifact, group, exposure))
             rows[shard.shard] += shard.rows
     if not sources:
         raise ReconstructionError(
@@ -115,7 +126,8 @@ def _fuse_shard(bench: Bench, key: ArtifactKey, work: ShardWork) -> FusedShard:
             rows = read_rows(file, [source.group])
         parts.append(rows.key_range(work.first_key, work.end_key))
     memory = unite(parts)
-    fused = memory.fused()
+    exposures = [source.exposure for source in work.sources if source.exposure is not None]
+    fused = memory.fused(exposures)
     bench.store.write(key, FUSED_FILE, write_fused(fused))
     return FusedShard(
         work.first_key, work.end_key, key, memory.cell_m, cells=len(fused), rows=len(memory)

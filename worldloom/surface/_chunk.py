@@ -7,6 +7,7 @@ import numpy as np
 from worldloom.bench import Bench
 from worldloom.lattice import keys_from_cells
 from worldloom.memory import check_depth_map
+from worldloom.response import ViewExposure, corrected
 from worldloom.scene import Chunk, DepthRef
 from worldloom.stage import Role, Stage
 from worldloom.store import ArtifactKey
@@ -35,6 +36,9 @@ class FuseChunkWork:
     """See `SurfaceConfig`."""
     min_confidence: float
     """See `SurfaceConfig`."""
+    exposures: tuple[ViewExposure | None, ...]
+    """Of the views, in their order: undone before colours are averaged; None takes them as they
+    are."""
 
     @property
     def subject(self) -> str:
@@ -73,10 +77,11 @@ def _fuse_chunk(bench: Bench, key: ArtifactKey, work: FuseChunkWork) -> ChunkFac
     mesh = polygons(volume, work.min_views)
     points = vertices_in_world(mesh.edge_keys, mesh.shares, work.voxel_m)
     colors = VertexColors(points, work.voxel_m, work.truncation_m)
-    for ref in work.views if len(points) else ():
+    for ref, exposure in zip(work.views, work.exposures, strict=True) if len(points) else ():
         view = _view(bench, ref, work)
         candidates = np.repeat(visible_blocks(view, keys, work.voxel_m), mesh.vertex_counts)
-        colors.add(view, bench.image(ref.frame, ref.width_px, ref.height_px), candidates)
+        image = bench.image(ref.frame, ref.width_px, ref.height_px)
+        colors.add(view, image if exposure is None else corrected(image, exposure), candidates)
     bench.write_arrays(
         key,
         FACES_FILE,

@@ -1,7 +1,7 @@
 """Colours of vertices: what the views that see them show there."""
 
 import numpy as np
-from jaxtyping import Bool, Float64, UInt8
+from jaxtyping import Bool, Float32, Float64, UInt8
 
 from worldloom.surface import _kernels as kernels
 from worldloom.surface._view import SurfaceView
@@ -28,14 +28,15 @@ class VertexColors:
     def add(
         self,
         view: SurfaceView,
-        image: UInt8[np.ndarray, "h w 3"],
+        image: UInt8[np.ndarray, "h w 3"] | Float32[np.ndarray, "h w 3"],
         candidates: Bool[np.ndarray, "v"],
     ) -> None:
         """Adds one view.
 
         Args:
             view: The view.
-            image: Its colours, at the size of its depth map.
+            image: Its colours, at the size of its depth map; levels above 255 are cut after the
+                mean.
             candidates: False where the view cannot see the vertex.
         """
         kernels.sample(
@@ -56,4 +57,4 @@ class VertexColors:
         known = weight > 0
         grey = np.full_like(self._points, 128)
         mean = np.divide(self._sums[:, :3], weight, out=grey, where=known)
-        return np.rint(mean).astype(np.uint8)
+        return np.minimum(np.rint(mean), 255).astype(np.uint8)

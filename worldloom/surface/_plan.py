@@ -11,6 +11,7 @@ from worldloom.cameras import Camera
 from worldloom.errors import ReconstructionError
 from worldloom.lattice import cells_from_keys
 from worldloom.memory import BLOCK_VOXELS, BLOCKS_FILE, Contribution
+from worldloom.response import ViewExposure
 from worldloom.scene import Chunk, DepthRef
 from worldloom.surface._chunk import FuseChunkWork
 from worldloom.surface._config import SurfaceConfig
@@ -36,6 +37,7 @@ def plan_chunks(
     depth: Mapping[int, DepthRef],
     voxel_m: float,
     config: SurfaceConfig,
+    exposures: Mapping[int, ViewExposure] | None = None,
 ) -> tuple[FuseChunkWork, ...]:
     """Returns the chunks to fuse: runs of blocks along the Morton order of the lattice.
 
@@ -48,6 +50,7 @@ def plan_chunks(
         depth: Depth maps by view id; views without one are left out.
         voxel_m: Side of a voxel, as the contributions were made with, world unit.
         config: Settings.
+        exposures: By view id; colours of views without one are taken as they are.
 
     Raises:
         ReconstructionError: no block is touched by enough views.
@@ -78,7 +81,7 @@ def plan_chunks(
             for item in present
             if _may_see(depth[item.view_id].camera, item.far_m, centres[number], voxel_m, config)
         ]
-        works.append(_work(number, run, views, voxel_m, min_views, config))
+        works.append(_work(number, run, views, voxel_m, min_views, config, exposures or {}))
     return tuple(works)
 
 
@@ -89,6 +92,7 @@ def _work(
     voxel_m: float,
     min_views: int,
     config: SurfaceConfig,
+    exposures: Mapping[int, ViewExposure],
 ) -> FuseChunkWork:
     blocks = tuple((x, y, z) for x, y, z in sorted(cells_from_keys(keys).tolist()))
     return FuseChunkWork(
@@ -99,6 +103,7 @@ def _work(
         config.carve_weight,
         min_views,
         config.min_confidence,
+        tuple(exposures.get(ref.frame.view_id) for ref in views),
     )
 
 
