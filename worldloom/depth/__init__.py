@@ -1,11 +1,13 @@
 """Depth of each view from its partners: sweep, check, refine."""
 
+from worldloom.depth._confidence import evidence_terms as evidence_terms
 from worldloom.depth._config import ConsistencyConfig as ConsistencyConfig
 from worldloom.depth._config import RefineConfig as RefineConfig
 from worldloom.depth._config import SweepConfig as SweepConfig
 from worldloom.depth._consistency import CHECK as CHECK
 from worldloom.depth._consistency import CheckResult as CheckResult
 from worldloom.depth._consistency import CheckWork as CheckWork
+from worldloom.depth._consistency import agreement as agreement
 from worldloom.depth._estimate import ESTIMATE as ESTIMATE
 from worldloom.depth._estimate import EstimateResult as EstimateResult
 from worldloom.depth._estimate import EstimateWork as EstimateWork

@@ -8,6 +8,7 @@ from jaxtyping import Float32, Float64, Int32
 
 from worldloom.bench import Bench
 from worldloom.cameras import Camera
+from worldloom.depth._confidence import calibrated, evidence_terms
 from worldloom.depth._config import ConsistencyConfig
 from worldloom.depth._normals import depth_normals
 from worldloom.scene import DepthMap, DepthRef
@@ -162,8 +163,8 @@ def _check(bench: Bench, key: ArtifactKey, work: CheckWork) -> CheckResult:
     kept &= _facing(normals, own.camera, work.config.max_slant_deg)
     depth = np.where(kept, depth, 0).astype(np.float32)
     normals = np.where(kept[..., None], normals, 0).astype(np.float32)
-    support = 1 - np.exp(-agreed.support)
-    confidence = np.where(kept, support * (0.5 + 0.5 * own.confidence), 0).astype(np.float32)
+    terms = evidence_terms(agreed.support, agreed.contradicted, own.confidence)
+    confidence = np.where(kept, calibrated(terms), 0).astype(np.float32)
     bench.write_arrays(
         key, "depth.npz", depth=depth, confidence=confidence, normal_in_world=normals
     )
@@ -188,5 +189,5 @@ def _facing(
     return (cosine >= np.cos(np.radians(max_slant_deg))) | ~normals.any(axis=-1)
 
 
-CHECK = Stage("check", 1, Role.DEPTH, CheckResult, _check)
+CHECK = Stage("check", 2, Role.DEPTH, CheckResult, _check)
 """Work: `CheckWork`."""

@@ -1,0 +1,195 @@
+"""Depth maps of recorded scenes against their truth: accuracy, and whether confidence is right.
+
+usage: python -m tests.benchmarks.depth_truth DATA [--scenes NAME[:EVERY] ...] [--resolution PX]
+       [--fit] [--store DIR]
+
+DATA holds scene folders with `depth/*.png` (16 bit, millimetres, 0 = unknown, named by frame
+number). Prints one JSON line a scene: the share of truth pixels within 1, 2, 5 and 10% (a missing
+pixel is a miss), density, CPU-seconds a view of the depth stages, and the reliability curve: for
+bins of confidence the mean confidence, the share within 2% of the truth, and the number of pixels.
+`--fit` fits the coefficients of `worldloom.depth._confidence` to all scenes and prints them.
+"""
+
+import argparse
+import json
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from scipy.optimize import minimize
+
+from worldloom.bench import Bench, BenchConfig
+from worldloom.config import ReconstructionConfig
+from worldloom.depth import CheckResult, CheckWork, agreement, evidence_terms
+from worldloom.ingest import IngestLimits, ingest, open_sources
+from worldloom.inline import InlineRunner
+from worldloom.pipeline import reconstruct
+from worldloom.stage import Outcome, ProgressCallback, R, Stage, W
+
+DEPTH_STAGES = ("depth", "check", "retrieve", "refine")
+RIGHT = 0.02
+"""Relative error up to which a depth is right."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Pixels of one depth map that have truth."""
+
+    error: np.ndarray
+    """Relative error; infinite where the map has no depth."""
+    confidence: np.ndarray
+    terms: np.ndarray
+    """Of `evidence_terms`, one row a pixel."""
+
+
+class Watching(InlineRunner):
+    """Runs stages here, and keeps the last check and the CPU time of the depth stages."""
+
+    def __init__(self, bench: BenchConfig) -> None:
+        super().__init__(bench, 2)
+        self.checks: list[tuple[CheckWork, CheckResult]] = []
+        self.cpu_s = 0.0
+
+    def map(
+        self, stage: Stage[W, R], works: Sequence[W], on_progress: ProgressCallback
+    ) -> list[Outcome[R]]:
+        start = time.process_time()
+        outcomes = super().map(stage, works, on_progress)
+        if stage.name in DEPTH_STAGES:
+            self.cpu_s += time.process_time() - start
+        if stage.name == "check":
+            self.checks = [
+                (work, outcome.value)
+                for work, outcome in zip(works, outcomes, strict=True)
+                if isinstance(work, CheckWork) and isinstance(outcome.value, CheckResult)
+            ]
+        return outcomes
+
+
+def main() -> None:
+    """Measures, prints and fits."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("data", type=Path)
+    parser.add_argument(
+        "--scenes", nargs="+", default=["atrium/traj0:2", "atrium/traj1:2", "kitchen_rgbd"]
+    )
+    parser.add_argument("--fit", action="store_true")
+    parser.add_argument("--store", type=Path)
+    parser.add_argument("--resolution", type=int, default=ReconstructionConfig().resolution)
+    options = parser.parse_args()
+    everything: list[Judged] = []
+    for name in options.scenes:
+        scene, _, every = name.partition(":")
+        with tempfile.TemporaryDirectory() as folder:
+            root = options.store / scene.replace("/", "_") if options.store else Path(folder)
+            judged, cpu_s = _judge(options.data / scene, int(every or 1), root, options.resolution)
+        everything.extend(judged)
+        print(json.dumps({"scene": name, "cpu_s_a_view": round(cpu_s, 2), **_summary(judged)}))
+    if options.fit:
+        print(json.dumps({"fitted": _fit(everything)}))
+
+
+def _judge(folder: Path, every: int, root: Path, resolution: int) -> tuple[list[Judged], float]:
+    runner = Watching(BenchConfig(str(root.resolve()), 1024))
+    bench = runner.bench
+    frames = ingest(
+        open_sources([folder], [], limits=IngestLimits(), missing_images="skip"),
+        bench.store,
+        every=every,
+        limits=IngestLimits(),
+        on_progress=lambda _: None,
+        workers=2,
+    )
+    config = ReconstructionConfig(resolution=resolution)
+    reconstruct(frames, config, runner, bench, lambda _: None)
+    truth = {int(path.stem.split("-")[-1].split("_")[-1]): path for path in _depth_files(folder)}
+    judged = [
+        _judged(bench, work, result, truth[work.depth.frame.index])
+        for work, result in runner.checks
+        if work.depth.frame.index in truth
+    ]
+    return judged, runner.cpu_s / len(frames)
+
+
+def _depth_files(folder: Path) -> list[Path]:
+    files = sorted((folder / "depth").glob("*.png"))
+    if not files:
+        raise SystemExit(f"{folder} has no depth/*.png; this benchmark needs truth")
+    return files
+
+
+def _judged(bench: Bench, work: CheckWork, result: CheckResult, truth_file: Path) -> Judged:
+    picture = cv2.imread(str(truth_file), cv2.IMREAD_UNCHANGED)
+    assert picture is not None, truth_file
+    truth = picture.astype(np.float32) / 1000
+    own, kept = bench.depth_map(work.depth), bench.depth_map(result.depth)
+    agreed = agreement(own, [bench.depth_map(ref) for ref in work.partners], work.config)
+    terms = evidence_terms(agreed.support, agreed.contradicted, own.confidence)
+    size = (truth.shape[1], truth.shape[0])
+
+    def at_truth(image: np.ndarray) -> np.ndarray:
+        return cv2.resize(image, size, interpolation=cv2.INTER_NEAREST)[truth > 0]
+
+    depth, right = at_truth(kept.depth), truth[truth > 0]
+    error = np.where(depth > 0, np.abs(depth - right) / right, np.inf)
+    return Judged(error, at_truth(kept.confidence), at_truth(terms))
+
+
+def _summary(judged: Sequence[Judged]) -> dict[str, object]:
+    error = np.concatenate([one.error for one in judged])
+    confidence = np.concatenate([one.confidence for one in judged])
+    known = np.isfinite(error)
+    bins = np.minimum((confidence[known] * 10).astype(int), 9)
+    right = error[known] < RIGHT
+    curve = [
+        [
+            round(float(confidence[known][bins == k].mean()), 3),
+            round(float(right[bins == k].mean()), 3),
+            int((bins == k).sum()),
+        ]
+        for k in range(10)
+        if (bins == k).sum() > 100
+    ]
+    counts = np.array([row[2] for row in curve])
+    gaps = np.array([abs(row[0] - row[1]) for row in curve])
+    return {
+        "within": {
+            f"{limit:.0%}": round(float((error < limit).mean()), 4)
+            for limit in (0.01, 0.02, 0.05, 0.1)
+        },
+        "density": round(float(known.mean()), 4),
+        "reliability": curve,
+        "calibration_error": round(float((gaps * counts).sum() / counts.sum()), 4),
+    }
+
+
+def _fit(judged: Sequence[Judged]) -> list[float]:
+    """Logistic regression of "within 2%" on the terms, every map counting alike."""
+    rows, right = [], []
+    random = np.random.default_rng(0)
+    for one in judged:
+        known = np.nonzero(np.isfinite(one.error))[0]
+        chosen = random.choice(known, min(3000, len(known)), replace=False)
+        rows.append(one.terms[chosen])
+        right.append(one.error[chosen] < RIGHT)
+    x = np.column_stack([np.ones(sum(map(len, rows))), np.concatenate(rows)]).astype(np.float64)
+    y = np.concatenate(right).astype(np.float64)
+
+    def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
+        z = x @ weights
+        probability = 1 / (1 + np.exp(-z))
+        value = float(np.mean(np.logaddexp(0, z) - y * z))
+        return value, x.T @ (probability - y) / len(y)
+
+    found = minimize(loss, np.zeros(x.shape[1]), jac=True, method="L-BFGS-B")
+    return [round(float(weight), 3) for weight in found.x]
+
+
+if __name__ == "__main__":
+    main()
