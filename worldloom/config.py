@@ -9,6 +9,7 @@ from worldloom.exposure import ExposureConfig
 from worldloom.learned import LearnedConfig
 from worldloom.memory import MemoryConfig
 from worldloom.plan import PlanConfig
+from worldloom.poses import PoseConfig
 from worldloom.surface import SurfaceConfig
 
 Method = Literal["mvs"]
@@ -29,6 +30,9 @@ class ReconstructionConfig:
     slower by its square."""
     depth_estimation: bool = True
     """Refine depth at full resolution with the geometric memories; off is faster and coarser."""
+    refine_poses: bool = False
+    """Correct poses within the bounds of `poses` where features of several views say that they are
+    off; place, orientation and scale of the whole stay as given."""
     point_cloud_density: Density = "medium"
     """Spacing of the point cloud: low 4, medium 2, high 1 pixel footprints at median depth."""
     voxel_m: float | None = None
@@ -40,6 +44,7 @@ class ReconstructionConfig:
     holdout: int = 0
     """Keep every n-th view out of everything and score it at the end; 0 keeps none."""
     plan: PlanConfig = field(default_factory=PlanConfig)
+    poses: PoseConfig = field(default_factory=PoseConfig)
     sweep: SweepConfig = field(default_factory=SweepConfig)
     refine: RefineConfig = field(default_factory=RefineConfig)
     consistency: ConsistencyConfig = field(default_factory=ConsistencyConfig)

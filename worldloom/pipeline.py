@@ -47,6 +47,7 @@ from worldloom.memory import (
 from worldloom.plan import (
     EVIDENCE,
     FEATURES,
+    EvidenceResult,
     EvidenceWork,
     FeatureWork,
     ViewPlan,
@@ -55,6 +56,7 @@ from worldloom.plan import (
     plan_views,
     replan_view,
 )
+from worldloom.registration import PoseCorrection, measure_residuals, refine_poses
 from worldloom.response import ViewExposure
 from worldloom.scene import DepthRef, Frame, Mesh, PointCloud
 from worldloom.stage import Failure, ProgressCallback, Runner, StageReport
@@ -82,6 +84,9 @@ class ViewReport:
     """Whose points: own, neighbours or scene."""
     residual_px: float | None
     """Median distance of feature matches from their epipolar lines; None without matches."""
+    reprojection_residual_px: float | None
+    """Median distance between features and the projections of their places, as other views have
+    them in the memory, pixels of the image; None without enough of them."""
     partners: tuple[int, ...]
     angles_deg: tuple[float, ...]
     kept_share: float | None
@@ -90,6 +95,8 @@ class ViewReport:
     """How the prediction of the depth model was aligned, or why it is not used; None without."""
     gain_rgb: tuple[float, float, float] | None
     """Exposure over that of the other views; None where it was not estimated."""
+    correction: PoseCorrection | None
+    """What refinement made of the given pose; None without refinement."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +126,7 @@ class _Planned:
     plans: list[ViewPlan]
     points: list[np.ndarray]
     """Sparse points of each view, world."""
-    residuals_px: list[float | None]
+    evidence: list[EvidenceResult | None]
     unusable: set[int]
     """Views whose image cannot be read: recorded as failures, left out of what follows."""
 
@@ -147,12 +154,15 @@ def reconstruct(
     """
     job = Job(runner, bench, config, on_progress)
     model = None if config.learned.depth_model is None else read_model_card(config.learned)
+    frames, corrections = _registered(job, frames)
     planned = _plan(job, frames)
     estimates, checked = _sweep(job, frames, planned)
     plans = planned.plans
     learned: dict[int, AlignResult] = {}
     if config.depth_estimation:
         plans, checked, learned = _refine(job, frames, planned, estimates, checked, model)
+    depth = [None if check is None else check.depth for check in checked]
+    residuals = measure_residuals(job, frames, planned.evidence, depth)
     voxel_m = config.voxel_m or _footprint(checked)
     cell_m = CLOUD_SPACING_PX[config.point_cloud_density] * _footprint(checked)
     contributions = _contribute(job, checked, cell_m, voxel_m)
@@ -169,11 +179,22 @@ def reconstruct(
         voxel_m,
         cell_m,
         balance,
-        _view_reports(frames, plans, planned, checked, learned, exposures),
+        _view_reports(frames, plans, planned, checked, residuals, corrections, learned, exposures),
         tuple(job.stages),
         tuple(job.failures),
         () if model is None else (model,),
     )
+
+
+def _registered(
+    job: Job, frames: Sequence[Frame]
+) -> tuple[Sequence[Frame], Sequence[PoseCorrection | None]]:
+    """Frames with the poses to use, and what was done to each."""
+    if not job.config.refine_poses or len(frames) < 2:
+        return frames, [None] * len(frames)
+    sizes = [_size(frame, job.config.poses.resolution_px) for frame in frames]
+    registration = refine_poses(job, frames, sizes)
+    return registration.frames, registration.corrections
 
 
 def _plan(job: Job, frames: Sequence[Frame]) -> _Planned:
@@ -212,8 +233,7 @@ def _plan(job: Job, frames: Sequence[Frame]) -> _Planned:
     ranges = depth_ranges(cameras, points, config)
     unusable = {view for view, own in enumerate(described) if own is None}
     plans = plan_views(cameras, ranges, points, config, unusable)
-    residuals = [found[v].residual_px if v in found else None for v in range(len(frames))]
-    return _Planned(plans, points, residuals, unusable)
+    return _Planned(plans, points, [found.get(view) for view in range(len(frames))], unusable)
 
 
 def _sweep(
@@ -456,6 +476,8 @@ def _view_reports(
     plans: Sequence[ViewPlan],
     planned: _Planned,
     checked: Sequence[CheckResult | None],
+    residuals: Sequence[float | None],
+    corrections: Sequence[PoseCorrection | None],
     learned: dict[int, AlignResult],
     exposures: Mapping[int, ViewExposure],
 ) -> tuple[ViewReport, ...]:
@@ -467,15 +489,17 @@ def _view_reports(
             plan.depth_range.far,
             plan.depth_range.points,
             plan.depth_range.source,
+            None if evidence is None else evidence.residual_px,
             residual,
             plan.partners,
             plan.angles_deg,
             None if check is None else check.kept_share,
             learned[frame.view_id].alignment if frame.view_id in learned else None,
             exposures[frame.view_id].gain_rgb if frame.view_id in exposures else None,
+            correction,
         )
-        for frame, plan, residual, check in zip(
-            frames, plans, planned.residuals_px, checked, strict=True
+        for frame, plan, evidence, residual, check, correction in zip(
+            frames, plans, planned.evidence, residuals, checked, corrections, strict=True
         )
     )
 

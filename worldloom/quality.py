@@ -36,8 +36,10 @@ class Appraisal:
     channel that fits the image best, so without what exposure contributes; not where exposures
     were not estimated. `holdout_coverage`: the share of their pixels that the mesh covers.
     `pose_residual_px`: median over the views of the median distance of feature matches from their
-    epipolar lines. `color_spread_levels`: mean distance of a cell's colour in one view from its
-    mean over the views, exposures undone, levels of 255; None where they were not estimated.
+    epipolar lines. `reprojection_residual_px`: median over the views of their distance from what
+    others have put into the memory. `color_spread_levels`: mean distance of a cell's colour in one
+    view from its mean over the views, exposures undone, levels of 255; None where they were not
+    estimated.
     """
     preview: UInt8[np.ndarray, "h w 3"]
     """Contact sheet, sRGB."""
@@ -68,13 +70,13 @@ def appraise(
         for ref in judged
         if (pair := _pair(bench, renderer, ref.frame, ref.width_px, ref.height_px))
     ]
-    residuals = [view.residual_px for view in made.views if view.residual_px is not None]
     metrics = {
         "completeness": consistency.completeness,
         "geometric_consistency": consistency.geometric_consistency,
         "input_psnr_db": _median(score.psnr_db for score in inputs),
         "input_ssim": _median(score.ssim for score in inputs),
-        "pose_residual_px": _median(residuals),
+        "pose_residual_px": _median(view.residual_px for view in made.views),
+        "reprojection_residual_px": _median(view.reprojection_residual_px for view in made.views),
         "color_spread_levels": None if made.balance is None else made.balance.spread_levels,
     }
     if held_out:

@@ -11,6 +11,7 @@ from worldloom.exposure import ExposureConfig
 from worldloom.learned import LearnedConfig
 from worldloom.memory import MemoryConfig
 from worldloom.plan import PlanConfig
+from worldloom.poses import PoseConfig
 from worldloom.surface import SurfaceConfig
 
 
@@ -27,6 +28,9 @@ class Settings:
     """Spacing of the point cloud: low 4, medium 2, high 1 pixel footprints at median depth."""
     depth_refinement: bool = True
     """Refine depth at full resolution with the geometric memories; without is faster, coarser."""
+    refine_poses: bool = False
+    """Correct poses within bounds where features of several views say that they are off; place,
+    orientation and scale of the whole stay as given."""
     holdout: int = 0
     """Keep every n-th view out of everything and score it at the end; 0 keeps none."""
     voxel_m: float | None = None
@@ -36,6 +40,7 @@ class Settings:
     min_sweep_px: int = 256
     """Longer image side of the first round is not reduced below this."""
     plan: PlanConfig = field(default_factory=PlanConfig)
+    poses: PoseConfig = field(default_factory=PoseConfig)
     sweep: SweepConfig = field(default_factory=SweepConfig)
     refine: RefineConfig = field(default_factory=RefineConfig)
     consistency: ConsistencyConfig = field(default_factory=ConsistencyConfig)
@@ -55,12 +60,14 @@ class Settings:
             method=self.method,
             resolution=self.resolution,
             depth_estimation=self.depth_refinement,
+            refine_poses=self.refine_poses,
             point_cloud_density=self.density,
             voxel_m=self.voxel_m,
             sweep_share=self.sweep_share,
             min_sweep_px=self.min_sweep_px,
             holdout=self.holdout,
             plan=self.plan,
+            poses=self.poses,
             sweep=self.sweep,
             refine=self.refine,
             consistency=self.consistency,

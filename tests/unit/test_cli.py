@@ -37,6 +37,7 @@ def test_every_flag_reaches_the_config():
     words = [
         *("reconstruct", "a.mp4", "--out", "b", "--resolution", "640", "--density", "high"),
         *("--no-depth-refinement", "--holdout", "8", "--voxel-m", "0.5", "--sweep-share", "0.4"),
+        "--refine-poses",
         *("--min-sweep-px", "100", "--plan.max-partners", "3", "--sweep.window-px", "5"),
         "--exposure.no-estimate",
     ]
@@ -52,6 +53,7 @@ def test_every_flag_reaches_the_config():
         voxel_m=0.5,
         sweep_share=0.4,
         min_sweep_px=100,
+        refine_poses=True,
         plan=config.plan,
         sweep=config.sweep,
         exposure=config.exposure,

@@ -8,6 +8,8 @@ from worldloom.plan._evidence import EvidenceWork as EvidenceWork
 from worldloom.plan._features import FEATURES as FEATURES
 from worldloom.plan._features import FeatureResult as FeatureResult
 from worldloom.plan._features import FeatureWork as FeatureWork
+from worldloom.plan._matching import epipolar_distance as epipolar_distance
+from worldloom.plan._matching import mutual_matches as mutual_matches
 from worldloom.plan._view_graph import DepthRange as DepthRange
 from worldloom.plan._view_graph import ViewPlan as ViewPlan
 from worldloom.plan._view_graph import depth_ranges as depth_ranges

@@ -3,15 +3,18 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
-from jaxtyping import Float64, UInt8
+from jaxtyping import Float64
 
 from worldloom.bench import Bench
 from worldloom.cameras import Camera
 from worldloom.plan._features import FeatureResult
+from worldloom.plan._matching import epipolar_distance, mutual_matches
 from worldloom.stage import Role, Stage
 from worldloom.store import ArtifactKey
+
+_WIDE = 16.0
+"""Matches are kept up to this multiple of the epipolar limit, so that wrong poses can be seen."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,12 +36,18 @@ class EvidenceWork:
 
 @dataclass(frozen=True)
 class EvidenceResult:
-    """Artifact with `points.npz`: points_in_world (n 3)."""
+    """Artifact with `points.npz` and `matches.npz`.
+
+    Points: points_in_world (n 3). Matches: other (m), ids of the views matched with; own_px and
+    other_px (m 2), pixels of the images.
+    """
 
     view_id: int
     artifact: ArtifactKey
     count: int
     """Points triangulated."""
+    matched: tuple[int, ...]
+    """Ids of the views matched with."""
     residual_px: float | None
     """Median distance of a match from its epipolar line: how far the poses are off. None without
     matches."""
@@ -48,18 +57,26 @@ class EvidenceResult:
 class _Pair:
     """Matches between two views, in pixels of each."""
 
+    other: FeatureResult
     own_px: Float64[np.ndarray, "n 2"]
     other_px: Float64[np.ndarray, "n 2"]
     distance_px: Float64[np.ndarray, "n"]
+
+    def within(self, distance_px: float) -> "_Pair":
+        """Returns the matches that are this near to their epipolar lines."""
+        near = self.distance_px < distance_px
+        return _Pair(self.other, self.own_px[near], self.other_px[near], self.distance_px[near])
 
 
 def _triangulate_view(bench: Bench, key: ArtifactKey, work: EvidenceWork) -> EvidenceResult:
     scale = work.own.width_px / 512
     points: list[np.ndarray] = [np.zeros((0, 3))]
     residuals: list[np.ndarray] = [np.zeros(0)]
+    matches: list[_Pair] = []
     for own, other, pair in _matched_pairs(bench, work):
         plausible = pair.distance_px < 4 * work.max_epipolar_px * scale
         residuals.append(pair.distance_px[plausible])
+        matches.append(pair.within(_WIDE * work.max_epipolar_px * scale))
         good = pair.distance_px < work.max_epipolar_px * scale
         points.append(_triangulate(own, other, pair.own_px[good], pair.other_px[good], 2 * scale))
     found = np.concatenate(points)
@@ -68,13 +85,37 @@ def _triangulate_view(bench: Bench, key: ArtifactKey, work: EvidenceWork) -> Evi
     spread = np.unique(np.linspace(0, len(found) - 1, work.max_points).round().astype(int))
     kept = found[order[spread]] if len(found) else found
     bench.write_arrays(key, "points.npz", points_in_world=kept)
+    _write_matches(bench, key, work, matches)
     residual = np.concatenate(residuals)
     return EvidenceResult(
         work.own.frame.view_id,
         key,
         len(found),
+        tuple(other.frame.view_id for other in work.others),
         float(np.median(residual)) if len(residual) else None,
     )
+
+
+def _write_matches(
+    bench: Bench, key: ArtifactKey, work: EvidenceWork, matches: list[_Pair]
+) -> None:
+    other = [np.full(len(pair.own_px), pair.other.frame.view_id) for pair in matches]
+    bench.write_arrays(
+        key,
+        "matches.npz",
+        other=np.concatenate([np.zeros(0, np.int64), *other]),
+        own_px=_image_pixels(work.own, [pair.own_px for pair in matches]),
+        other_px=np.concatenate(
+            [np.zeros((0, 2)), *(_image_pixels(pair.other, [pair.other_px]) for pair in matches)]
+        ),
+    )
+
+
+def _image_pixels(view: FeatureResult, pixels: list[np.ndarray]) -> Float64[np.ndarray, "n 2"]:
+    """Pixels of features as pixels of the stored image."""
+    lens = view.frame.camera.intrinsics
+    scale = np.array([lens.width_px / view.width_px, lens.height_px / view.height_px])
+    return np.concatenate([np.zeros((0, 2)), *pixels]) * scale
 
 
 def _matched_pairs(bench: Bench, work: EvidenceWork) -> Iterator[tuple[Camera, Camera, _Pair]]:
@@ -82,57 +123,13 @@ def _matched_pairs(bench: Bench, work: EvidenceWork) -> Iterator[tuple[Camera, C
     own_camera = work.own.frame.camera.resized(work.own.width_px, work.own.height_px)
     for result in work.others:
         other = bench.arrays(result.artifact, "features.npz")
-        matches = _mutual_matches(own["descriptors"], other["descriptors"])
+        matches = mutual_matches(own["descriptors"], other["descriptors"])
         if len(matches) == 0:
             continue
         camera = result.frame.camera.resized(result.width_px, result.height_px)
         own_px, other_px = own["pixels"][matches[:, 0]], other["pixels"][matches[:, 1]]
-        distance = _epipolar_distance(own_camera, camera, own_px, other_px)
-        yield own_camera, camera, _Pair(own_px, other_px, distance)
-
-
-def _mutual_matches(
-    own: UInt8[np.ndarray, "n 128"], other: UInt8[np.ndarray, "m 128"], ratio: float = 0.8
-) -> np.ndarray:
-    """Index pairs that are each other's nearest and clearly nearer than the second (Lowe 2004)."""
-    if len(own) < 2 or len(other) < 2:
-        return np.zeros((0, 2), np.intp)
-    matcher = cv2.BFMatcher(cv2.NORM_L2)
-    # RootSIFT (Arandjelovic and Zisserman 2012): Hellinger distance suits histograms better.
-    roots = [np.sqrt(d / np.maximum(d.sum(1, keepdims=True), 1.0)) for d in (own, other)]
-    forward = matcher.knnMatch(roots[0].astype(np.float32), roots[1].astype(np.float32), k=2)
-    back = matcher.match(roots[1].astype(np.float32), roots[0].astype(np.float32))
-    nearest_back = {match.queryIdx: match.trainIdx for match in back}
-    pairs = [
-        (first.queryIdx, first.trainIdx)
-        for first, second in forward
-        if first.distance < ratio * second.distance
-        and nearest_back[first.trainIdx] == first.queryIdx
-    ]
-    return np.array(pairs, np.intp).reshape(-1, 2)
-
-
-def _epipolar_distance(
-    own: Camera,
-    other: Camera,
-    own_px: Float64[np.ndarray, "n 2"],
-    other_px: Float64[np.ndarray, "n 2"],
-) -> Float64[np.ndarray, "n"]:
-    """Sampson distance, pixels (Hartley and Zisserman 2004, eq. 11.9)."""
-    other_from_own = other.cam_from_world @ own.world_from_cam
-    x, y, z = other_from_own[:3, 3]
-    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
-    fundamental = (
-        np.linalg.inv(other.pixel_from_cam).T
-        @ (cross @ other_from_own[:3, :3])
-        @ np.linalg.inv(own.pixel_from_cam)
-    )
-    a = np.column_stack([own_px, np.ones(len(own_px))])
-    b = np.column_stack([other_px, np.ones(len(other_px))])
-    line_other, line_own = a @ fundamental.T, b @ fundamental
-    error = np.abs(np.sum(b * line_other, axis=1))
-    gradient = (line_other[:, :2] ** 2).sum(axis=1) + (line_own[:, :2] ** 2).sum(axis=1)
-    return error / np.sqrt(np.maximum(gradient, 1e-20))
+        distance = epipolar_distance(own_camera, camera, own_px, other_px)
+        yield own_camera, camera, _Pair(result, own_px, other_px, distance)
 
 
 def _triangulate(
@@ -170,5 +167,5 @@ def _triangulate(
     return points[good]
 
 
-EVIDENCE = Stage("evidence", 1, Role.DEPTH, EvidenceResult, _triangulate_view)
+EVIDENCE = Stage("evidence", 2, Role.DEPTH, EvidenceResult, _triangulate_view)
 """Work: `EvidenceWork`."""

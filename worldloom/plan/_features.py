@@ -21,6 +21,8 @@ class FeatureWork:
     height_px: int
     """Height that the image is resampled to."""
     max_features: int
+    min_contrast: float = 0.04
+    """Contrast of the weakest features, as in Lowe 2004; less finds more on weak texture."""
 
     @property
     def subject(self) -> str:
@@ -43,7 +45,12 @@ def _describe(bench: Bench, key: ArtifactKey, work: FeatureWork) -> FeatureResul
     image = bench.image(work.frame, work.width_px, work.height_px)
     mask = bench.mask(work.frame, work.width_px, work.height_px).astype(np.uint8)
     inner = cv2.erode(mask, np.ones((5, 5), np.uint8)) if work.frame.has_mask else None
-    detector = cv2.SIFT.create(nfeatures=work.max_features)
+    # Without the precise scale, OpenCV's first octave is off by part of a pixel.
+    detector = cv2.SIFT.create(
+        nfeatures=work.max_features,
+        contrastThreshold=work.min_contrast,
+        enable_precise_upscale=True,
+    )
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     keypoints, descriptors = detector.detectAndCompute(grey, inner)
     if not keypoints:
@@ -61,5 +68,5 @@ def _canonical(pixels: np.ndarray, descriptors: np.ndarray) -> tuple[np.ndarray,
     return pixels[first], descriptors[first]
 
 
-FEATURES = Stage("features", 1, Role.DEPTH, FeatureResult, _describe)
+FEATURES = Stage("features", 2, Role.DEPTH, FeatureResult, _describe)
 """Work: `FeatureWork`."""
