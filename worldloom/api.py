@@ -44,7 +44,7 @@ def reconstruct_scene(
     camera_trajectory: Trajectory | Sequence[Trajectory] | None = None,
     output_path: StrPath = "out",
     method: Method = "mvs",
-    resolution: int = 512,
+    resolution: int = 640,
     depth_estimation: bool = True,
     point_cloud_density: Density = "medium",
     runner: RunnerFactory | None = None,

@@ -18,6 +18,10 @@ Density = Literal["low", "medium", "high"]
 CLOUD_SPACING_PX: dict[Density, float] = {"low": 4.0, "medium": 2.0, "high": 1.0}
 """Spacing of the point cloud in footprints of a depth pixel at the median depth."""
 
+VOXEL_PX = 1.25
+"""Side of a voxel in footprints of a depth pixel at the median depth: finer makes more faces and no
+better surface, for depth has the resolution of its windows and not of its pixels."""
+
 
 @dataclass(frozen=True)
 class ReconstructionConfig:
@@ -25,7 +29,7 @@ class ReconstructionConfig:
 
     method: Method = "mvs"
     """How chunks are reconstructed; mvs: multi-view stereo, fused to a surface."""
-    resolution: int = 512
+    resolution: int = 640
     """Longer image side used for depth, pixels; images are never enlarged. More is finer, and
     slower by its square."""
     depth_estimation: bool = True
@@ -36,7 +40,7 @@ class ReconstructionConfig:
     point_cloud_density: Density = "medium"
     """Spacing of the point cloud: low 4, medium 2, high 1 pixel footprints at median depth."""
     voxel_m: float | None = None
-    """Side of a voxel, world unit; unset: the footprint of a depth pixel at the median depth."""
+    """Side of a voxel, world unit; unset: 1.25 footprints of a depth pixel at median depth."""
     sweep_share: float = 0.5
     """Size of round 1 as a share of `resolution`, where round 2 follows."""
     min_sweep_px: int = 256

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from worldloom.bench import Bench
-from worldloom.config import CLOUD_SPACING_PX, ReconstructionConfig
+from worldloom.config import CLOUD_SPACING_PX, VOXEL_PX, ReconstructionConfig
 from worldloom.depth import (
     CHECK,
     ESTIMATE,
@@ -163,7 +163,7 @@ def reconstruct(
         plans, checked, learned = _refine(job, frames, planned, estimates, checked, model)
     depth = [None if check is None else check.depth for check in checked]
     residuals = measure_residuals(job, frames, planned.evidence, depth)
-    voxel_m = config.voxel_m or _footprint(checked)
+    voxel_m = config.voxel_m or VOXEL_PX * _footprint(checked)
     cell_m = CLOUD_SPACING_PX[config.point_cloud_density] * _footprint(checked)
     contributions = _contribute(job, checked, cell_m, voxel_m)
     balance = _balance(job, contributions) if config.exposure.estimate else None

@@ -21,7 +21,7 @@ class Settings:
 
     method: Method = "mvs"
     """How chunks are reconstructed; mvs: multi-view stereo, fused to a surface."""
-    resolution: int = 512
+    resolution: int = 640
     """Longer image side used for depth, pixels; images are never enlarged. More is finer, and
     slower by its square."""
     density: Density = "medium"
@@ -34,7 +34,7 @@ class Settings:
     holdout: int = 0
     """Keep every n-th view out of everything and score it at the end; 0 keeps none."""
     voxel_m: float | None = None
-    """Side of a voxel, world unit; None: the footprint of a depth pixel at the median depth."""
+    """Side of a voxel, world unit; None: 1.25 footprints of a depth pixel at median depth."""
     sweep_share: float = 0.5
     """Size of the first round of depth as a share of the resolution."""
     min_sweep_px: int = 256

@@ -55,4 +55,4 @@ def test_the_entry_takes_what_its_users_pass():
         "runner",
     ]
     defaults = [parameters[name].default for name in list(parameters)[3:7]]
-    assert defaults == ["mvs", 512, True, "medium"]
+    assert defaults == ["mvs", 640, True, "medium"]
