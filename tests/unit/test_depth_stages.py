@@ -131,6 +131,9 @@ def test_partners_overlap_at_an_angle(
     for plan in plans:
         assert plan.view_id not in plan.partners
         assert 2 <= len(plan.partners) <= CONFIG.max_partners
+        assert plan.witnesses[: len(plan.partners)] == plan.partners
+        assert len(set(plan.witnesses) | {plan.view_id}) == len(plan.witnesses) + 1
+        assert len(plan.witnesses) <= CONFIG.max_witnesses
         assert all(0.5 < angle < 45 for angle in plan.angles_deg)
     remembered = replan_view(plans[0], [(3, 0.9), (1, 0.5)], cameras, points[0], CONFIG)
     assert set(remembered.partners) <= {1, 3}

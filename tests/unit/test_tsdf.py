@@ -333,3 +333,9 @@ def test_chunks_are_bounded_disjoint_and_complete(tmp_path: Path):
 def test_config_refuses_what_cannot_work(wrong: dict[str, float]):
     with pytest.raises(ConfigError, match=next(iter(wrong))):
         SurfaceConfig(**wrong)  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize(("views", "needed"), [(2, 2), (8, 2), (11, 2), (12, 3), (300, 3)])
+def test_few_views_need_fewer_to_agree(views: int, needed: int):
+    assert SurfaceConfig().views_needed(views) == needed
+    assert SurfaceConfig(min_views=1).views_needed(views) == 1
