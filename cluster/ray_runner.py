@@ -22,6 +22,7 @@ from cluster.dispatch import DispatchPolicy
 from cluster.pool import ActorPool, PoolConfig
 from cluster.session import RaySession
 from worldloom.bench import BenchConfig
+from worldloom.device import cuda_available
 from worldloom.errors import ConfigError, RunnerError
 from worldloom.stage import (
     Outcome,
@@ -160,6 +161,14 @@ class RayRunner:
     def workers_up(self) -> dict[Role, int]:
         """Returns how many workers there are now, up or on the way, by role."""
         return {role: pool.size for role, pool in self._pools.items()}
+
+    def has_cuda(self) -> bool:
+        """See `worldloom.stage.Runner.has_cuda`: workers see a GPU only where they book one."""
+        if self._config.resources.depth.num_gpus == 0:
+            return False
+        if self._session.address is None:
+            return cuda_available()
+        return has_gpu(self._session.nodes())
 
     def start(self) -> None:
         """Starts or joins the cluster now, and not with the first item that is missing.

@@ -15,6 +15,7 @@ from worldloom.bench import Bench, BenchConfig
 from worldloom.cameras import CameraTrajectory
 from worldloom.codec import to_json
 from worldloom.config import Density, Method, ReconstructionConfig
+from worldloom.depth import concrete_backend
 from worldloom.errors import ConfigError, InputError
 from worldloom.export import InputRecord, Manifest, ViewRecord, export_scene, software_versions
 from worldloom.exposure import Balance
@@ -143,11 +144,24 @@ def reconstruct_files(
             )
         frames, held_out = split_holdout(all_frames, config.holdout)
         with _opened(runner or partial(InlineRunner, workers=_cores()), bench_config) as opened:
+            config = _with_concrete_backends(config, opened)
             made = reconstruct(frames, config, opened, bench, on_progress)
         with journal.timed("appraise", len(frames)):
             appraisal = appraise(bench, made, held_out, title=_title(inputs, sources))
         manifest = _manifest(config, sources, all_frames, made, journal)
         return _exported(output, made, replace(manifest, metrics=appraisal.metrics), appraisal)
+
+
+def _with_concrete_backends(config: ReconstructionConfig, runner: Runner) -> ReconstructionConfig:
+    return replace(
+        config,
+        sweep=replace(
+            config.sweep, backend=concrete_backend(config.sweep.backend, runner.has_cuda)
+        ),
+        refine=replace(
+            config.refine, backend=concrete_backend(config.refine.backend, runner.has_cuda)
+        ),
+    )
 
 
 def _exported(

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
 from worldloom.bench import Bench, BenchConfig
+from worldloom.device import cuda_available
 from worldloom.errors import ConfigError
 from worldloom.stage import (
     Outcome,
@@ -43,6 +44,10 @@ class InlineRunner:
             outcomes[index] = outcome
             counter.add(outcome)
         return [outcomes[index] for index in range(len(works))]
+
+    def has_cuda(self) -> bool:
+        """See `worldloom.stage.Runner.has_cuda`."""
+        return cuda_available()
 
     def start(self) -> None:
         """See `worldloom.stage.Runner.start`; there is nothing to wait for."""

@@ -122,6 +122,10 @@ class Runner(Protocol):
         """
         ...
 
+    def has_cuda(self) -> bool:
+        """Returns whether the workers of depth have a CUDA device; asked once, in the driver."""
+        ...
+
     def start(self) -> None:
         """Gets ready ahead of the first stage; not needed, but the wait is shorter then."""
         ...

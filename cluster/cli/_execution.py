@@ -1,4 +1,7 @@
-"""Flags that say where the work is done; they never change the result."""
+"""Flags that say where the work is done; they never change the result.
+
+One exception: a backend of depth that is `auto` depends on whether the workers have a GPU.
+"""
 
 import os
 from dataclasses import dataclass
@@ -26,6 +29,8 @@ class Execution:
     store: str | None = None
     """Root of the artifact store: a folder, s3:// or gs://; None: `artifacts` in the output folder.
     Workers on other machines must reach it by the same name."""
+    depth_gpus: float = 0.0
+    """Share of a GPU that each Ray worker of depth books; needed for the cuda backend there."""
     cache_mib: int = 256
     """Decoded images and arrays kept in each process, MiB."""
 
@@ -34,6 +39,16 @@ class Execution:
             raise ConfigError(f"--workers is {self.workers}; give at least 1", field="workers")
         if self.cache_mib < 0:
             raise ConfigError(f"--cache-mib is {self.cache_mib}; give 0 or more", field="cache_mib")
+        if self.depth_gpus < 0:
+            raise ConfigError(
+                f"--depth-gpus is {self.depth_gpus}; give 0 or more", field="depth_gpus"
+            )
+        if self.depth_gpus > 0 and self.runner == "inline":
+            raise ConfigError(
+                "--depth-gpus is for --runner ray: inline, all threads share the GPU of the "
+                "process; leave one of the two out",
+                field="depth_gpus",
+            )
         if self.address is not None and self.runner == "inline":
             raise ConfigError(
                 "--address is for --runner ray; leave one of the two out", field="address"
@@ -49,6 +64,9 @@ class Execution:
         if name == "inline":
             return partial(InlineRunner, workers=self.workers or len(os.sched_getaffinity(0)))
         # Ray takes a second to import, which the other commands need not wait for.
-        from cluster.ray_runner import RayRunner
+        from actors.resources import ActorResources, RoleResources
+        from cluster.ray_runner import RayConfig, RayRunner
 
-        return partial(RayRunner, workers=self.workers, address=self.address)
+        resources = ActorResources(depth=RoleResources(num_gpus=self.depth_gpus))
+        config = RayConfig(resources=resources)
+        return partial(RayRunner, workers=self.workers, address=self.address, config=config)

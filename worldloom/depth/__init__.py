@@ -1,5 +1,7 @@
 """Depth of each view from its partners: sweep, check, refine."""
 
+from worldloom.depth._backend import SweepBackend as SweepBackend
+from worldloom.depth._backend import concrete_backend as concrete_backend
 from worldloom.depth._confidence import evidence_terms as evidence_terms
 from worldloom.depth._config import ConsistencyConfig as ConsistencyConfig
 from worldloom.depth._config import RefineConfig as RefineConfig

@@ -6,10 +6,11 @@ import numpy as np
 
 from worldloom.bench import Bench
 from worldloom.cameras import Camera
+from worldloom.depth._backend import plane_costs
 from worldloom.depth._config import SweepConfig
 from worldloom.depth._correlation import Window
 from worldloom.depth._match import choose, match_image, store_depth
-from worldloom.depth._sweep import pixel_transfer, plane_costs
+from worldloom.depth._sweep import pixel_transfer
 from worldloom.errors import PlanError
 from worldloom.scene import DepthRef, Frame
 from worldloom.stage import Role, Stage
@@ -67,6 +68,7 @@ def _estimate(bench: Bench, key: ArtifactKey, work: EstimateWork) -> EstimateRes
         inverse_depths,
         window=Window(config.window_px, config.window_stride_px, config.grey_sigma),
         noise_level=config.noise_level,
+        backend=config.backend,
     )
     winner = choose(cost, reference, config)
     inverse = np.interp(winner.hypothesis, np.arange(count), inverse_depths)

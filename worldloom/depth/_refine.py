@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float32
 
 from worldloom.bench import Bench
+from worldloom.depth._backend import surface_costs
 from worldloom.depth._config import RefineConfig
 from worldloom.depth._correlation import Window
 from worldloom.depth._estimate import EstimateResult
@@ -15,7 +16,7 @@ from worldloom.depth._match import choose, match_image, store_depth
 from worldloom.depth._normals import inverse_slopes
 from worldloom.depth._propagation import DOUBTFUL, LOOSE, TRUSTED, Proposals, propagate
 from worldloom.depth._regions import region_planes, regions
-from worldloom.depth._sweep import MatchImage, surface_costs
+from worldloom.depth._sweep import MatchImage
 from worldloom.errors import PlanError
 from worldloom.scene import DepthRef, Frame
 from worldloom.stage import Role, Stage
@@ -80,6 +81,7 @@ def _refine(bench: Bench, key: ArtifactKey, work: RefineWork) -> RefineResult:
         offsets,
         window=Window(config.window_px, config.window_stride_px, config.grey_sigma),
         noise_level=config.noise_level,
+        backend=config.backend,
     )
     winner = choose(cost, reference, config)
     moved = surface + ((winner.hypothesis - np.float32(reach)) * np.float32(step))
