@@ -22,6 +22,7 @@ from tests.benchmarks.metric import Metric, load, regressions, save
 from worldloom.api import reconstruct_files
 from worldloom.cameras import Camera, CameraIntrinsics
 from worldloom.config import ReconstructionConfig
+from worldloom.depth._correlation import Window
 from worldloom.depth._sweep import MatchImage, pixel_transfer, plane_costs
 from worldloom.metrics import score_against_mesh
 from worldloom.synthetic import SceneSpec, build_scene, write_scene
@@ -82,7 +83,8 @@ def _sweep_speed() -> list[Metric]:
     random = np.random.default_rng(0)
     views = [_view(random, 0.1 * i) for i in range(5)]
     planes = np.linspace(0.2, 1.0, PLANES)
-    ours = _cpu_s(lambda: plane_costs(views[0], views[1:], planes, window_px=7, noise_level=1.5))
+    window = Window(WINDOW_PX, 1, 12.0)
+    ours = _cpu_s(lambda: plane_costs(views[0], views[1:], planes, window=window, noise_level=1.5))
     theirs = _cpu_s(lambda: _torch_sweep(views[0], views[1:], planes))
     pixels = views[0].grey.size * PLANES
     return [
