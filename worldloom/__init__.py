@@ -19,3 +19,4 @@ from worldloom.scene import PointCloud as PointCloud
 from worldloom.scene import ReconstructedScene as ReconstructedScene
 from worldloom.scene import Splats as Splats
 from worldloom.scene import Texture as Texture
+from worldloom.scene import UnwrappedMesh as UnwrappedMesh

@@ -9,6 +9,8 @@ from jaxtyping import Bool, Float32, Float64, Int32, UInt8
 from worldloom.cameras import Camera, CameraTrajectory
 from worldloom.store import ArtifactKey
 
+TextureKind = Literal["albedo", "normal", "roughness"]
+
 
 @dataclass(frozen=True, eq=False)
 class Frame:
@@ -117,15 +119,27 @@ class Mesh:
 
 
 @dataclass(frozen=True, eq=False)
-class Texture:
-    """One texture map."""
+class UnwrappedMesh:
+    """A mesh light enough to be shown, and the one UV set that all its textures share."""
 
-    kind: Literal["albedo", "normal", "roughness"]
-    image: UInt8[np.ndarray, "h w c"]
+    mesh: Mesh
+    """The decimated surface, with normals; colours where it has them."""
     uv: Float32[np.ndarray, "f 3 2"]
-    """Texture coordinates of each face corner, origin at the bottom left."""
-    covered: Bool[np.ndarray, "h w"] | None = None
-    """True where a texel belongs to a face."""
+    """Texture coordinates of each face corner, 0 to 1 in its page, origin at the bottom left."""
+    page: Int32[np.ndarray, "f"]
+    """Page of each face, from 0; as UDIM tile 1001 + page."""
+
+
+@dataclass(frozen=True, eq=False)
+class Texture:
+    """One texture map on the UV set of an `UnwrappedMesh`."""
+
+    kind: TextureKind
+    """albedo: sRGB. normal: tangent space, OpenGL (+Y up), 128 = 0. roughness: linear."""
+    pages: tuple[UInt8[np.ndarray, "h w c"], ...]
+    """The images, top row first, one a page; three channels, roughness one."""
+    covered: tuple[Bool[np.ndarray, "h w"], ...]
+    """True where a texel belongs to a face, before dilation; one a page."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,10 +147,13 @@ class ReconstructedScene:
     """A reconstructed scene."""
 
     mesh: Mesh
+    """The full surface, with vertex colours."""
     point_cloud: PointCloud
     cameras: CameraTrajectory
     """Cameras used, one a view."""
-    textures: dict[str, Texture] = field(default_factory=dict[str, Texture])
-    """By kind; empty where no texture was baked."""
+    unwrapped: UnwrappedMesh | None = None
+    """What the textures lie on; None where none was baked."""
+    textures: dict[TextureKind, Texture] = field(default_factory=dict[TextureKind, Texture])
+    """By kind; empty where none was baked."""
     metadata: dict[str, object] = field(default_factory=dict[str, object])
     """The manifest: parameters, provenance, timings, metrics, failures, files."""

@@ -16,6 +16,7 @@ PUBLIC = {
     "ReconstructionConfig",
     "Splats",
     "Texture",
+    "UnwrappedMesh",
     "WorldloomError",
     "interpolate_poses",
     "load_trajectory",
