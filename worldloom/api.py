@@ -245,6 +245,7 @@ def _manifest(
         ),
         evidence={
             "voxel_m": made.voxel_m,
+            "truncation_m": made.truncation_m,
             "cloud_spacing_m": made.cell_m,
             "models": msgspec.json.decode(to_json(made.models)),
             "exposure": None if made.balance is None else _exposure_evidence(made.balance),

@@ -105,10 +105,14 @@ class Reconstruction:
 
     frames: tuple[Frame, ...]
     depth: tuple[DepthRef, ...]
-    """Confirmed depth maps, by view id; views that failed are missing."""
+    """Depth maps, by view id; views that failed are missing."""
+    min_confidence: float
+    """Confidence from which on depth went into the surface, 0 to 1."""
     point_cloud: PointCloud
     mesh: Mesh
     voxel_m: float
+    truncation_m: float
+    """Distance from the surface at which the signed distance saturated, world unit."""
     cell_m: float
     balance: Balance | None
     """Exposures that were undone in all colours; None where they were taken as they are."""
@@ -165,18 +169,21 @@ def reconstruct(
     residuals = measure_residuals(job, frames, planned.evidence, depth)
     voxel_m = config.voxel_m or VOXEL_PX * _footprint(checked)
     cell_m = CLOUD_SPACING_PX[config.point_cloud_density] * _footprint(checked)
-    contributions = _contribute(job, checked, cell_m, voxel_m)
+    truncation_m = config.surface.truncation_m(voxel_m, _noise(checked))
+    contributions = _contribute(job, checked, cell_m, voxel_m, truncation_m / 2)
     balance = _balance(job, contributions) if config.exposure.estimate else None
     exposures = {view.view_id: view for view in balance.exposures} if balance else {}
     shards = _fuse(job, contributions, exposures)
-    mesh = _surface(job, checked, contributions, exposures, voxel_m)
+    mesh = _surface(job, checked, contributions, exposures, voxel_m, truncation_m)
     cloud = load_cloud(bench, shards, config.memory.min_views)
     return Reconstruction(
         tuple(frames),
         tuple(result.depth for result in checked if result is not None),
+        config.surface.min_confidence,
         cloud,
         mesh,
         voxel_m,
+        truncation_m,
         cell_m,
         balance,
         _view_reports(frames, plans, planned, checked, residuals, corrections, learned, exposures),
@@ -264,18 +271,21 @@ def _sweep(
     }
     estimates = [found.get(view) for view in range(len(frames))]
     depth = [None if estimate is None else estimate.depth for estimate in estimates]
-    return estimates, _check(job, depth, planned.plans)
+    return estimates, _check(job, depth, planned.plans, final=not config.depth_estimation)
 
 
 def _check(
-    job: Job, depth: Sequence[DepthRef | None], plans: Sequence[ViewPlan]
+    job: Job, depth: Sequence[DepthRef | None], plans: Sequence[ViewPlan], *, final: bool
 ) -> list[CheckResult | None]:
-    """Keeps what other views confirm."""
+    """Asks other views about the depth of each; only the last maps hold what none confirms."""
+    config = job.config.consistency
+    if not final:
+        config = replace(config, keep_unconfirmed=False)
     works = [
         CheckWork(
             own,
             tuple(other for j in plan.witnesses if (other := depth[j]) is not None),
-            job.config.consistency,
+            config,
         )
         for own, plan in zip(depth, plans, strict=True)
         if own is not None
@@ -296,7 +306,7 @@ def _refine(
 ) -> tuple[list[ViewPlan], list[CheckResult | None], dict[int, AlignResult]]:
     """Round 2: the memories say what each view should see, and who else sees it."""
     cell_m = PRIOR_SPACING_PX * _footprint(checked)
-    shards = _fuse(job, _contribute(job, checked, cell_m, cell_m), {})
+    shards = _fuse(job, _contribute(job, checked, cell_m, cell_m, 0.0), {})
     retrieved = _retrieve(job, planned.plans, estimates, shards)
     learned = {} if model is None else _predict(job, model, checked, retrieved)
     cameras = [frame.camera for frame in frames]
@@ -324,7 +334,7 @@ def _refine(
     for result in job.run(REFINE, works):
         if result is not None:
             refined[result.depth.frame.view_id] = result.depth
-    return plans, _check(job, refined, plans), learned
+    return plans, _check(job, refined, plans, final=True), learned
 
 
 def _predict(
@@ -393,14 +403,16 @@ def _retrieve(
 
 
 def _contribute(
-    job: Job, checked: Sequence[CheckResult | None], cell_m: float, voxel_m: float
+    job: Job,
+    checked: Sequence[CheckResult | None],
+    cell_m: float,
+    voxel_m: float,
+    margin_m: float,
 ) -> list[Contribution]:
     """Writes the views into the geometric memory."""
     config = job.config
     works = [
-        contribute_work(
-            result.depth, config.memory, cell_m, voxel_m, config.surface.truncation_voxels / 2
-        )
+        contribute_work(result.depth, config.memory, cell_m, voxel_m, margin_m / voxel_m)
         for result in checked
         if result is not None
     ]
@@ -430,10 +442,14 @@ def _surface(
     contributions: Sequence[Contribution],
     exposures: Mapping[int, ViewExposure],
     voxel_m: float,
+    truncation_m: float,
 ) -> Mesh:
     """Fuses the depth chunk by chunk on one lattice, and merges the chunks."""
     depth = {r.depth.frame.view_id: r.depth for r in checked if r is not None}
-    works = plan_chunks(job.bench, contributions, depth, voxel_m, job.config.surface, exposures)
+    works = plan_chunks(
+        *(job.bench, contributions, depth, voxel_m, truncation_m),
+        *(job.config.surface, exposures),
+    )
     chunks = [chunk for chunk in job.run(FUSE_CHUNK, works) if chunk is not None]
     (merged,) = job.run(MERGE, [merge_work(chunks, voxel_m, job.config.surface)])
     assert merged is not None  # a stage whose only item fails has raised
@@ -469,6 +485,12 @@ def _footprint(checked: Sequence[CheckResult | None]) -> float:
             stage="check",
         )
     return float(np.median(sides))
+
+
+def _noise(checked: Sequence[CheckResult | None]) -> float:
+    """Standard deviation of a depth at its median, median over the views, world unit."""
+    noise = [r.noise * r.depth_median for r in checked if r is not None and r.depth_median > 0]
+    return float(np.median(noise))
 
 
 def _view_reports(

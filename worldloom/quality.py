@@ -60,7 +60,9 @@ def appraise(
     judged = [made.depth[i] for i in pick_views(len(made.depth), JUDGED_VIEWS)]
     consistency = summed_consistency(
         view_consistency(
-            renderer, bench.depth_map(ref), bench.mask(ref.frame, ref.width_px, ref.height_px)
+            renderer,
+            bench.depth_map(ref).trusted(made.min_confidence),
+            bench.mask(ref.frame, ref.width_px, ref.height_px),
         )
         for ref in judged
     )

@@ -208,6 +208,7 @@ def measure_residuals(
             frame,
             found.artifact,
             tuple(ref for j in found.matched if (ref := depth[j]) is not None),
+            job.config.surface.min_confidence,
         )
         for frame, found in zip(frames, evidence, strict=True)
         if found is not None

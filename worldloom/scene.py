@@ -1,6 +1,6 @@
 """The products: what flows between the stages and what a caller gets in the end."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -61,6 +61,16 @@ class DepthMap:
     """0 (none) to 1 (certain)."""
     normal_in_world: Float32[np.ndarray, "h w 3"]
     """Unit surface normals that point towards the camera; 0 = unknown."""
+
+    def trusted(self, min_confidence: float) -> "DepthMap":
+        """Returns the map without the depth below a confidence, 0 to 1."""
+        kept = (self.confidence > 0) & (self.confidence >= np.float32(min_confidence))
+        return replace(
+            self,
+            depth=np.where(kept, self.depth, np.float32(0)),
+            confidence=np.where(kept, self.confidence, np.float32(0)),
+            normal_in_world=np.where(kept[..., None], self.normal_in_world, np.float32(0)),
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -24,7 +24,7 @@ from scipy.optimize import minimize
 
 from worldloom.bench import Bench, BenchConfig
 from worldloom.config import ReconstructionConfig
-from worldloom.depth import CheckResult, CheckWork, agreement, evidence_terms
+from worldloom.depth import CheckResult, CheckWork, agreement, gather_evidence
 from worldloom.ingest import IngestLimits, ingest, open_sources
 from worldloom.inline import InlineRunner
 from worldloom.pipeline import reconstruct
@@ -43,7 +43,7 @@ class Judged:
     """Relative error; infinite where the map has no depth."""
     confidence: np.ndarray
     terms: np.ndarray
-    """Of `evidence_terms`, one row a pixel."""
+    """Terms of `Evidence`, one row a pixel."""
 
 
 class Watching(InlineRunner):
@@ -130,7 +130,7 @@ def _judged(bench: Bench, work: CheckWork, result: CheckResult, truth_file: Path
     truth = picture.astype(np.float32) / 1000
     own, kept = bench.depth_map(work.depth), bench.depth_map(result.depth)
     agreed = agreement(own, [bench.depth_map(ref) for ref in work.partners], work.config)
-    terms = evidence_terms(agreed.support, agreed.contradicted, own.confidence)
+    terms = gather_evidence(own, agreed, work.config)[0].terms()
     size = (truth.shape[1], truth.shape[0])
 
     def at_truth(image: np.ndarray) -> np.ndarray:

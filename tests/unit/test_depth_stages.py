@@ -185,7 +185,8 @@ def test_swept_depth_is_true_and_checking_makes_it_truer(
     assert np.mean([share_within(d, t, 0.02) for d, t in zip(raw, depths, strict=True)]) > 0.75
     for view, result in enumerate(results):
         others = tuple(r.depth for i, r in enumerate(results) if i != view)
-        checked = made(CHECK, bench, CheckWork(result.depth, others, ConsistencyConfig()))
+        only_confirmed = ConsistencyConfig(keep_unconfirmed=False)
+        checked = made(CHECK, bench, CheckWork(result.depth, others, only_confirmed))
         kept = bench.depth_map(checked.depth)
         known = (kept.depth > 0) & (depths[view] > 0)
         precision = share_within(kept.depth, np.where(known, depths[view], 0), 0.02)
@@ -193,6 +194,13 @@ def test_swept_depth_is_true_and_checking_makes_it_truer(
         assert known.mean() > 0.5
         assert ((kept.confidence > 0) == (kept.depth > 0)).all()
         assert checked.depth_low <= checked.depth_median <= checked.depth_high
+        everything = made(CHECK, bench, CheckWork(result.depth, others, ConsistencyConfig()))
+        more = bench.depth_map(everything.depth)
+        np.testing.assert_array_equal(more.depth[kept.depth > 0], kept.depth[kept.depth > 0])
+        doubtful = (more.depth > 0) & (kept.depth == 0)
+        assert doubtful.any()
+        assert np.median(more.confidence[doubtful]) < np.median(kept.confidence[kept.depth > 0])
+        assert everything.kept_share == checked.kept_share
 
 
 def test_depth_is_the_same_to_the_bit_in_another_store(

@@ -127,7 +127,7 @@ def mesh_of(
     exposures: dict[int, ViewExposure],
 ) -> Mesh:
     config = SurfaceConfig(min_component_faces=0)
-    works = plan_chunks(bench, written, depth, VOXEL_M, config, exposures)
+    works = plan_chunks(bench, written, depth, VOXEL_M, 4 * VOXEL_M, config, exposures)
     chunks = [made(FUSE_CHUNK, bench, work) for work in works]
     return load_mesh(bench, made(MERGE, bench, merge_work(chunks, VOXEL_M, config)))
 

@@ -5,6 +5,7 @@ import pytest
 
 from tests.unit.test_matching import camera_at, painted, plane_depth
 from worldloom.depth._normals import inverse_slopes
+from worldloom.depth._planes import ViewPlanes
 from worldloom.depth._propagation import (
     DOUBTFUL,
     TRUSTED,
@@ -12,7 +13,7 @@ from worldloom.depth._propagation import (
     Proposals,
     propagate,
 )
-from worldloom.depth._regions import PLANES, region_planes, regions
+from worldloom.depth._regions import PLANES, BorderPlanes, region_planes, regions
 
 NORMAL = np.array([0.3, 0.1, 1.0])
 
@@ -26,6 +27,9 @@ def proposals(inverse: np.ndarray, trust: np.ndarray, image: np.ndarray | None =
         np.zeros_like(inverse),
         np.zeros(inverse.shape, np.int32),
         np.zeros((1, PLANES, 3), np.float32),
+        ViewPlanes(np.full(inverse.shape, -1, np.int32), np.zeros((0, 3), np.float32)),
+        BorderPlanes(np.zeros((1, PLANES, 3), np.float32), np.zeros((1, PLANES), np.float32)),
+        np.ones_like(inverse),
         np.zeros((*inverse.shape, 3), np.float32) if image is None else image,
     )
 
@@ -66,6 +70,21 @@ def test_a_right_patch_that_nobody_confirms_stays() -> None:
     found = run(truth, given)
     kept = np.abs(found / truth - 1)[24:36, 34:46] < 5e-3  # windows wholly inside
     assert kept.mean() > 0.95
+
+
+def test_weak_texture_takes_the_plane_around_its_region_whatever_the_images_say() -> None:
+    truth = (1 / plane_depth(camera_at(0), NORMAL, 2.0)).astype(np.float32)
+    elsewhere = np.array([0, 0, 2 * truth.mean()], np.float32)
+    trust = np.full(truth.shape, TRUSTED, np.uint8)
+    trust[20:40, 30:50] = DOUBTFUL
+    given = proposals(truth, trust)
+    given.texture[trust == DOUBTFUL] = 0.1
+    given.border.planes[0, 0] = elsewhere
+    given.border.shares[0, 0] = 1
+    given.memory[:] = 0
+    found = run(truth, given)
+    assert (found[trust == DOUBTFUL] == elsewhere[2]).mean() > 0.9
+    np.testing.assert_array_equal(found[trust == TRUSTED], truth[trust == TRUSTED])
 
 
 def test_where_nothing_is_trusted_all_stays() -> None:

@@ -44,7 +44,7 @@ def reconstruct(folder: Path, depth_maps: list[DepthMap], config: SurfaceConfig 
         made(CONTRIBUTE, bench, contribute_work(ref, memory, 0.06, VOXEL_M, 4.0))
         for ref in depth.values()
     ]
-    works = plan_chunks(bench, contributions, depth, VOXEL_M, config)
+    works = plan_chunks(bench, contributions, depth, VOXEL_M, 4 * VOXEL_M, config)
     chunks = [made(FUSE_CHUNK, bench, work) for work in works]
     return load_mesh(bench, made(MERGE, bench, merge_work(chunks, VOXEL_M, config)))
 
@@ -275,7 +275,7 @@ def test_bad_depth_fails_its_chunk(tmp_path: Path):
         made(CONTRIBUTE, bench, contribute_work(ref, memory, 0.06, VOXEL_M, 4.0))
         for ref in depth.values()
     ]
-    work = plan_chunks(bench, contributions, depth, VOXEL_M, CONFIG)[0]
+    work = plan_chunks(bench, contributions, depth, VOXEL_M, 4 * VOXEL_M, CONFIG)[0]
     broken = maps[1].depth.copy()
     broken[3, 3] = np.nan
     bench = Bench(bench.config)
@@ -300,13 +300,15 @@ def test_chunks_are_bounded_disjoint_and_complete(tmp_path: Path):
         made(CONTRIBUTE, bench, contribute_work(ref, memory, 0.06, VOXEL_M, 4.0))
         for ref in depth.values()
     ]
-    plan = plan_chunks(bench, contributions, depth, VOXEL_M, SurfaceConfig(chunk_blocks=20))
+    plan = plan_chunks(
+        bench, contributions, depth, VOXEL_M, 4 * VOXEL_M, SurfaceConfig(chunk_blocks=20)
+    )
     assert plan == tuple(plan)
     blocks = [block for work in plan for block in work.chunk.blocks]
     assert len(plan) > 5
     assert max(len(work.chunk.blocks) for work in plan) == 20
     assert len(set(blocks)) == len(blocks)
-    one = plan_chunks(bench, contributions[::-1], depth, VOXEL_M, SurfaceConfig())
+    one = plan_chunks(bench, contributions[::-1], depth, VOXEL_M, 4 * VOXEL_M, SurfaceConfig())
     assert set(one[0].chunk.blocks) == set(blocks)
     for work in plan:
         assert list(work.chunk.views) == [ref.frame.view_id for ref in work.views]
@@ -339,3 +341,10 @@ def test_config_refuses_what_cannot_work(wrong: dict[str, float]):
 def test_few_views_need_fewer_to_agree(views: int, needed: int):
     assert SurfaceConfig().views_needed(views) == needed
     assert SurfaceConfig(min_views=1).views_needed(views) == 1
+
+
+def test_truncation_follows_the_noise_within_bounds():
+    config = SurfaceConfig()
+    at = [config.truncation_m(0.01, noise) / 0.01 for noise in (0.0, 0.005, 0.015, 0.02, 1.0)]
+    assert at == pytest.approx([3, 3, 4.5, 6, 8])
+    assert SurfaceConfig(truncation_voxels=5.0).truncation_m(0.01, 1.0) == pytest.approx(0.05)

@@ -5,33 +5,43 @@ fitted once to scenes with true depth by `tests.benchmarks.depth_truth --fit`; h
 others stands in docs/benchmarks.md.
 """
 
-import numpy as np
-from jaxtyping import Float32, Float64, Int32
+from dataclasses import dataclass
 
-COEFFICIENTS = (-0.368, 1.173, 0.655, -1.883)
+import numpy as np
+from jaxtyping import Bool, Float32, Float64, Int32
+
+COEFFICIENTS = (-0.805, 1.434, 0.412, -1.148, -0.232, -1.216)
 """Of the constant and of the terms."""
 
 
-def evidence_terms(
-    support: Float64[np.ndarray, "h w"],
-    contradicted: Int32[np.ndarray, "h w"],
-    matched: Float32[np.ndarray, "h w"],
-) -> Float32[np.ndarray, "h w 3"]:
-    """Returns what the model looks at.
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """What is known about the depth of each pixel."""
 
-    Args:
-        support: Sum of the voices that agree.
-        contradicted: Views that see through the point.
-        matched: How well the images match, 0 to 1; low where depth rests on its surroundings.
+    support: Float64[np.ndarray, "h w"]
+    """Sum of the voices that agree."""
+    contradicted: Int32[np.ndarray, "h w"]
+    """Views that see through the point."""
+    matched: Float32[np.ndarray, "h w"]
+    """How well the images match, 0 to 1; low where depth rests on its surroundings."""
+    confirmed: Bool[np.ndarray, "h w"]
+    """True where others agree enough."""
+    edge_on: Bool[np.ndarray, "h w"]
+    """True where the surface is seen from its side: more often an edge than a surface."""
 
-    Returns:
-        log(1 + support), the match, log(1 + contradictions).
-    """
-    terms = (np.log1p(support), matched, np.log1p(contradicted))
-    return np.stack(terms, axis=-1).astype(np.float32)
+    def terms(self) -> Float32[np.ndarray, "h w 5"]:
+        """Returns what the model looks at."""
+        terms = (
+            np.log1p(self.support),
+            self.matched,
+            np.log1p(self.contradicted),
+            ~self.confirmed,
+            self.edge_on,
+        )
+        return np.stack([term.astype(np.float32) for term in terms], axis=-1)
 
 
-def calibrated(terms: Float32[np.ndarray, "h w 3"]) -> Float32[np.ndarray, "h w"]:
+def calibrated(terms: Float32[np.ndarray, "h w 5"]) -> Float32[np.ndarray, "h w"]:
     """Returns the probability that a depth is right, 0 to 1."""
     constant, *weights = (np.float32(value) for value in COEFFICIENTS)
     score = constant + terms @ np.array(weights, np.float32)

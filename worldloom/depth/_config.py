@@ -69,6 +69,14 @@ class RefineConfig:
     """Cost of any larger change on flat colour."""
     guide_scale: float = 8.0
     """Grey levels of an edge that halve `large_step`."""
+    min_distinct: float = 0.15
+    """Least share of distinct matches around a pixel for its depth to be trusted; below it texture
+    is weak, and the pixel takes part in the planes around it. More makes more planes."""
+    prior_cost: float = 30.0
+    """Matching cost, of 255, that is added `reach_planes` away from the prior where texture says
+    nothing; more follows planes, less the images."""
+    plane_tolerance: float = 0.3
+    """Distance up to which depth lies on one plane, planes of round 1; more joins more."""
     same_planes: float = 0.25
     """Proposals nearer than this are one, planes of round 1; more is faster and coarser."""
     backend: SweepBackend = "cpu"
@@ -91,6 +99,11 @@ class ConsistencyConfig:
     """Least sum of voices, each 0 to 1; more is cleaner and less complete."""
     contradiction_weight: float = 0.5
     """Voices that it takes to outweigh a view that sees through a point; more is cleaner."""
+    keep_unconfirmed: bool = True
+    """Keep depth that no view confirms and few contradict in the final maps, at its low confidence;
+    surfaces are made without it."""
+    doubt_weight: float = 0.3
+    """Voices that it takes to outweigh a view that sees through such depth."""
     max_slant_deg: float = 85.0
     """Steepest angle between the surface normal and the ray; steeper is an edge, not a surface."""
 

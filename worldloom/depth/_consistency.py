@@ -8,7 +8,7 @@ from jaxtyping import Float32, Float64, Int32
 
 from worldloom.bench import Bench
 from worldloom.cameras import Camera
-from worldloom.depth._confidence import calibrated, evidence_terms
+from worldloom.depth._confidence import Evidence, calibrated
 from worldloom.depth._config import ConsistencyConfig
 from worldloom.depth._normals import depth_normals
 from worldloom.scene import DepthMap, DepthRef
@@ -32,17 +32,20 @@ class CheckWork:
 
 @dataclass(frozen=True, eq=False)
 class CheckResult:
-    """A depth map of which only what others confirm is left."""
+    """A depth map with what others say of it: confidence, and 0 where they see through it."""
 
     depth: DepthRef
     kept_share: float
-    """Share of all pixels that kept their depth, 0 to 1."""
+    """Share of all pixels whose depth others confirm, 0 to 1."""
     depth_low: float
-    """First percentile of the kept depths, world unit; 0 where none is left."""
+    """First percentile of the confirmed depths, world unit; 0 where there is none."""
     depth_median: float
-    """Median of the kept depths, world unit; 0 where none is left."""
+    """Median of the confirmed depths, world unit; 0 where there is none."""
     depth_high: float
-    """99th percentile of the kept depths, world unit; 0 where none is left."""
+    """99th percentile of the confirmed depths, world unit; 0 where there is none."""
+    noise: float
+    """Standard deviation of the confirmed depth, relative to it, by how far the view is from the
+    mean of all that agree; 0 where there is none."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,29 +153,56 @@ def _compare(
                 total[y, x] += voice * r
 
 
-def _check(bench: Bench, key: ArtifactKey, work: CheckWork) -> CheckResult:
-    own = bench.depth_map(work.depth)
-    partners = [bench.depth_map(ref) for ref in work.partners]
-    agreed = agreement(own, partners, work.config)
-    needed = np.maximum(
-        work.config.min_support, work.config.contradiction_weight * agreed.contradicted
-    )
-    kept = (agreed.support >= needed) & (agreed.mean_depth > 0)
-    depth = np.where(kept, agreed.mean_depth, 0).astype(np.float32)
+def gather_evidence(
+    own: DepthMap, agreed: Agreement, config: ConsistencyConfig
+) -> tuple[Evidence, Float32[np.ndarray, "h w 3"]]:
+    """Returns what is known about each pixel, and the normals of the depth that is confirmed."""
+    needed = np.maximum(config.min_support, config.contradiction_weight * agreed.contradicted)
+    confirmed = (agreed.support >= needed) & (agreed.mean_depth > 0)
+    depth = np.where(confirmed, agreed.mean_depth, 0).astype(np.float32)
     normals = depth_normals(depth, own.camera)
-    kept &= _facing(normals, own.camera, work.config.max_slant_deg)
-    depth = np.where(kept, depth, 0).astype(np.float32)
-    normals = np.where(kept[..., None], normals, 0).astype(np.float32)
-    terms = evidence_terms(agreed.support, agreed.contradicted, own.confidence)
-    confidence = np.where(kept, calibrated(terms), 0).astype(np.float32)
+    edge_on = ~_facing(normals, own.camera, config.max_slant_deg)
+    evidence = Evidence(agreed.support, agreed.contradicted, own.confidence, confirmed, edge_on)
+    return evidence, normals
+
+
+def _check(bench: Bench, key: ArtifactKey, work: CheckWork) -> CheckResult:
+    own, config = bench.depth_map(work.depth), work.config
+    agreed = agreement(own, [bench.depth_map(ref) for ref in work.partners], config)
+    evidence, normals = gather_evidence(own, agreed, config)
+    confirmed = evidence.confirmed & ~evidence.edge_on
+    kept = confirmed
+    if config.keep_unconfirmed:
+        kept = (agreed.support >= config.doubt_weight * agreed.contradicted) & (own.depth > 0)
+        kept |= confirmed
+    depth = np.where(kept, agreed.mean_depth, 0).astype(np.float32)
+    normals = np.where(confirmed[..., None], normals, 0).astype(np.float32)
     bench.write_arrays(
-        key, "depth.npz", depth=depth, confidence=confidence, normal_in_world=normals
+        key,
+        "depth.npz",
+        depth=depth,
+        confidence=np.where(kept, calibrated(evidence.terms()), 0).astype(np.float32),
+        normal_in_world=normals,
     )
     ref = DepthRef(work.depth.frame, key, work.depth.width_px, work.depth.height_px)
     low, median, high = (
-        np.percentile(depth[kept], (1, 50, 99)).tolist() if kept.any() else (0.0, 0.0, 0.0)
+        np.percentile(depth[confirmed], (1, 50, 99)).tolist() if confirmed.any() else (0.0,) * 3
     )
-    return CheckResult(ref, float(kept.mean()), low, median, high)
+    noise = _noise(own.depth[confirmed], depth[confirmed], agreed.support[confirmed])
+    return CheckResult(ref, float(confirmed.mean()), low, median, high, noise)
+
+
+def _noise(
+    own: Float32[np.ndarray, "n"], mean: Float32[np.ndarray, "n"], support: Float64[np.ndarray, "n"]
+) -> float:
+    """Robust standard deviation of a depth, relative to it.
+
+    About the mean of n + 1 values it is less than about the truth, by sqrt(n / (n + 1)).
+    """
+    if not len(own):
+        return 0.0
+    share = np.sqrt(support / (support + 1))
+    return float(1.4826 * np.median(np.abs(own - mean) / mean / np.maximum(share, 0.1)))
 
 
 def _facing(
@@ -189,5 +219,5 @@ def _facing(
     return (cosine >= np.cos(np.radians(max_slant_deg))) | ~normals.any(axis=-1)
 
 
-CHECK = Stage("check", 2, Role.DEPTH, CheckResult, _check)
+CHECK = Stage("check", 5, Role.DEPTH, CheckResult, _check)
 """Work: `CheckWork`."""

@@ -9,7 +9,7 @@ from worldloom.cameras import Camera
 from worldloom.depth._backend import plane_costs
 from worldloom.depth._config import SweepConfig
 from worldloom.depth._correlation import Window
-from worldloom.depth._match import choose, match_image, store_depth
+from worldloom.depth._match import choose, distinct_share, match_image, store_depth
 from worldloom.depth._sweep import pixel_transfer
 from worldloom.errors import PlanError
 from worldloom.scene import DepthRef, Frame
@@ -41,7 +41,10 @@ class EstimateWork:
 
 @dataclass(frozen=True, eq=False)
 class EstimateResult:
-    """A depth map of round 1: every pixel that holds data has a depth, right or wrong."""
+    """A depth map of round 1: every pixel that holds data has a depth, right or wrong.
+
+    Beside the map lies `distinct.npz` with `share` (h w), 0 to 1: see `distinct_share`.
+    """
 
     depth: DepthRef
     planes: int
@@ -74,6 +77,7 @@ def _estimate(bench: Bench, key: ArtifactKey, work: EstimateWork) -> EstimateRes
     inverse = np.interp(winner.hypothesis, np.arange(count), inverse_depths)
     depth = np.where(reference.valid, 1 / inverse, 0).astype(np.float32)
     ref = store_depth(bench, key, work.frame, depth, winner.confidence)
+    bench.write_arrays(key, "distinct.npz", share=distinct_share(cost, winner.hypothesis))
     return EstimateResult(ref, count, float(inverse_depths[1] - inverse_depths[0]))
 
 
@@ -97,5 +101,5 @@ def _plane_count(reference: Camera, partners: list[Camera], work: EstimateWork) 
     return int(np.clip(count, work.config.min_planes, work.config.max_planes))
 
 
-ESTIMATE = Stage("depth", 2, Role.DEPTH, EstimateResult, _estimate)
+ESTIMATE = Stage("depth", 3, Role.DEPTH, EstimateResult, _estimate)
 """Work: `EstimateWork`."""

@@ -14,6 +14,9 @@ from worldloom.depth._sweep import NO_EVIDENCE, MatchImage
 from worldloom.scene import DepthRef, Frame
 from worldloom.store import ArtifactKey
 
+_DISTINCT_STEPS, _DISTINCT_RISE = 3, 12
+"""A match is distinct if three planes away its cost, of 255, is higher by more than this."""
+
 
 def match_image(bench: Bench, frame: Frame, width_px: int, height_px: int) -> MatchImage:
     """Loads a frame for matching; pixels without data take the colour around them."""
@@ -101,6 +104,50 @@ def best_hypothesis(aggregated: UInt16[np.ndarray, "h w d"]) -> Float32[np.ndarr
     shift = np.where(curvature > 0, (before - after) / np.maximum(2 * curvature, 1e-6), 0)
     shift = np.where(best == inner[..., 0], np.clip(shift, -0.5, 0.5), 0)
     return (best + shift).astype(np.float32)
+
+
+def lean_on_prior(
+    cost: UInt8[np.ndarray, "h w d"], texture: Float32[np.ndarray, "_ _"], prior_cost: float
+) -> None:
+    """Adds to the cost of hypotheses away from the middle one where texture is weak, in place.
+
+    Args:
+        cost: Matching cost; the middle hypothesis is the prior.
+        texture: 1 where texture tells depth, down to 0 where it says nothing; of any size.
+        prior_cost: Cost of the outermost hypothesis without texture.
+    """
+    height, width, count = cost.shape
+    lack = 1 - cv2.resize(texture, (width, height), interpolation=cv2.INTER_LINEAR)
+    middle = count // 2
+    for k in range(count):
+        away = prior_cost * abs(k - middle) / max(middle, 1)
+        if away > 0:
+            extra = np.minimum(255, cost[..., k] + np.float32(away) * lack)
+            cost[..., k] = extra.astype(np.uint8)
+
+
+def distinct_share(
+    cost: UInt8[np.ndarray, "h w d"], hypothesis: Float32[np.ndarray, "h w"]
+) -> Float32[np.ndarray, "h w"]:
+    """Returns how distinct the match is around each pixel, 0 to 1.
+
+    A pixel is distinct if its cost rises on both sides of its hypothesis. Flat colour is not, nor
+    is an edge along the motion of all partners, however well it matches.
+
+    Args:
+        cost: Matching cost, not aggregated, in planes that move a point by about a pixel.
+        hypothesis: The chosen one.
+
+    Returns:
+        The share of distinct pixels in a 7x7 window.
+    """
+    index = np.rint(hypothesis).astype(np.intp)
+    at, before, after = (
+        np.take_along_axis(cost, np.clip(index + step, 0, cost.shape[2] - 1)[..., None], axis=2)
+        for step in (0, -_DISTINCT_STEPS, _DISTINCT_STEPS)
+    )
+    rise = np.minimum(before, after)[..., 0].astype(np.int16) - at[..., 0]
+    return cv2.blur((rise > _DISTINCT_RISE).astype(np.float32), (7, 7))
 
 
 def cost_at(

@@ -12,10 +12,11 @@ from worldloom.depth._backend import surface_costs
 from worldloom.depth._config import RefineConfig
 from worldloom.depth._correlation import Window
 from worldloom.depth._estimate import EstimateResult
-from worldloom.depth._match import choose, match_image, store_depth
+from worldloom.depth._match import choose, lean_on_prior, match_image, store_depth
 from worldloom.depth._normals import inverse_slopes
+from worldloom.depth._planes import view_planes
 from worldloom.depth._propagation import DOUBTFUL, LOOSE, TRUSTED, Proposals, propagate
-from worldloom.depth._regions import region_planes, regions
+from worldloom.depth._regions import border_planes, region_planes, regions
 from worldloom.depth._sweep import MatchImage
 from worldloom.errors import PlanError
 from worldloom.scene import DepthRef, Frame
@@ -83,11 +84,18 @@ def _refine(bench: Bench, key: ArtifactKey, work: RefineWork) -> RefineResult:
         noise_level=config.noise_level,
         backend=config.backend,
     )
+    lean_on_prior(cost, _texture(bench, work), config.prior_cost)
     winner = choose(cost, reference, config)
     moved = surface + ((winner.hypothesis - np.float32(reach)) * np.float32(step))
     inverse = np.maximum(moved, np.float32(0.5) * surface)
     depth = np.where(reference.valid, 1 / inverse, 0).astype(np.float32)
     return RefineResult(store_depth(bench, key, frame, depth, winner.confidence))
+
+
+def _texture(bench: Bench, work: RefineWork) -> Float32[np.ndarray, "h w"]:
+    """1 where texture tells depth, down to 0 where it says nothing, at the size of round 1."""
+    share = bench.arrays(work.estimate.depth.artifact, "distinct.npz")["share"]
+    return np.minimum(share / np.float32(work.config.min_distinct), 1).astype(np.float32)
 
 
 def _prior_surface(
@@ -137,15 +145,19 @@ def _proposals(
     remembered: Float32[np.ndarray, "h w"],
 ) -> Proposals:
     height, width = inverse.shape
+    texture = _texture(bench, work)
+    weak = texture < 1
     sure = np.where(confirmed, inverse, 0).astype(np.float32)
     slopes = inverse_slopes(sure, reach=3)
-    trust = np.where(confirmed & slopes.known, TRUSTED, DOUBTFUL).astype(np.uint8)
+    trust = np.where(confirmed & slopes.known & ~weak, TRUSTED, DOUBTFUL).astype(np.uint8)
     around = np.ones((5, 5), np.uint8)
     jump = cv2.dilate(inverse, around) / np.maximum(cv2.erode(inverse, around), 1e-12)
     trust[(trust == TRUSTED) & (jump > _JUMP)] = LOOSE
     image = bench.image(work.estimate.depth.frame, width, height)
     labels = regions(image)
-    tolerance = 0.5 * work.estimate.plane_step
+    step = work.estimate.plane_step
+    known = (trust > DOUBTFUL) | ((remembered > 0) & ~weak)
+    surfaces = view_planes(inverse, known, work.config.plane_tolerance * step)
     return Proposals(
         inverse,
         np.where(slopes.known[..., None], np.stack([slopes.along_x, slopes.along_y], -1), 0).astype(
@@ -154,7 +166,10 @@ def _proposals(
         trust,
         np.where(remembered > 0, 1 / np.maximum(remembered, 1e-12), 0).astype(np.float32),
         labels,
-        region_planes(labels, inverse, trust == TRUSTED, tolerance),
+        region_planes(labels, inverse, trust == TRUSTED, 0.5 * step),
+        surfaces,
+        border_planes(labels, weak, surfaces, work.config.propagation.reach_px),
+        texture,
         image.astype(np.float32),
     )
 
@@ -170,5 +185,5 @@ def _spread(inverse: Float32[np.ndarray, "h w"], known: np.ndarray) -> Float32[n
     return values[nearest]
 
 
-REFINE = Stage("refine", 2, Role.DEPTH, RefineResult, _refine)
+REFINE = Stage("refine", 3, Role.DEPTH, RefineResult, _refine)
 """Work: `RefineWork`."""

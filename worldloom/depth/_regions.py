@@ -5,10 +5,14 @@ over the trusted depth in and around them; a plane in space is a plane in invers
 TAPA-MVS (Romanoni and Matteucci, ICCV 2019).
 """
 
+from dataclasses import dataclass
+
 import numba
 import numpy as np
 from jaxtyping import Bool, Float32, Int32, UInt8
 from skimage.segmentation import felzenszwalb
+
+from worldloom.depth._planes import ViewPlanes
 
 PLANES = 3
 """Planes looked for in a region."""
@@ -56,6 +60,66 @@ def region_planes(
         planes,
     )
     return planes
+
+
+@dataclass(frozen=True, eq=False)
+class BorderPlanes:
+    """The planes around each region, those that border on most of it first."""
+
+    planes: Float32[np.ndarray, "r 3 3"]
+    """By region, as of `ViewPlanes`; zeros where there is none."""
+    shares: Float32[np.ndarray, "r 3"]
+    """Share of the border that is theirs, 0 to 1."""
+
+
+def border_planes(
+    labels: Int32[np.ndarray, "h w"], weak: Bool[np.ndarray, "h w"], around: ViewPlanes, reach: int
+) -> BorderPlanes:
+    """Finds what the weak part of each region may be a part of.
+
+    Each weak pixel looks in eight directions for the nearest plane; near ones count more. So a
+    stripe on a wall belongs to the wall above and below it, not to the column before it.
+
+    Args:
+        labels: Of `regions`.
+        weak: Where depth is not known.
+        around: Planes of the view.
+        reach: How far to look, pixels.
+    """
+    votes = np.zeros((int(labels.max()) + 1, max(len(around.planes), 1)), np.float64)
+    _vote(labels, weak, around.labels, reach, votes)
+    order = np.argsort(-votes, axis=1, kind="stable")[:, :PLANES]
+    best = np.take_along_axis(votes, order, axis=1)
+    shares = best / np.maximum(votes.sum(axis=1, keepdims=True), 1e-12)
+    planes = np.zeros((len(votes), PLANES, 3), np.float32)
+    shown = np.zeros((len(votes), PLANES), np.float32)
+    if len(around.planes):
+        found = order.shape[1]
+        planes[:, :found] = np.where(best[..., None] > 0, around.planes[order], 0)
+        shown[:, :found] = shares
+    return BorderPlanes(planes, shown)
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _vote(
+    labels: np.ndarray, weak: np.ndarray, surface_of: np.ndarray, reach: int, votes: np.ndarray
+) -> None:
+    height, width = labels.shape
+    for y in range(height):
+        for x in range(width):
+            if not weak[y, x]:
+                continue
+            for down in range(-1, 2):
+                for across in range(-1, 2):
+                    if down == 0 and across == 0:
+                        continue
+                    for step in range(1, reach + 1):
+                        r, c = y + step * down, x + step * across
+                        if r < 0 or c < 0 or r >= height or c >= width:
+                            break
+                        if surface_of[r, c] >= 0:
+                            votes[labels[y, x], surface_of[r, c]] += 1.0 / step
+                            break
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")

@@ -11,7 +11,7 @@ class MemoryConfig:
 
     stride_px: int = 1
     """Every n-th pixel of every n-th row of a depth map is used; more is faster and sparser."""
-    min_confidence: float = 0.05
+    min_confidence: float = 0.35
     """Pixels below this confidence, 0 to 1, are left out; more is cleaner and less complete."""
     min_views: int = 2
     """Views that must agree on a cell before it enters the point cloud; more is cleaner."""

@@ -21,6 +21,8 @@ class ResidualWork:
     evidence: ArtifactKey
     """Artifact with `matches.npz`; see `worldloom.plan.EvidenceResult`."""
     others: tuple[DepthRef, ...]
+    min_confidence: float = 0.0
+    """Depth below this confidence does not count, 0 to 1."""
 
     @property
     def subject(self) -> str:
@@ -45,7 +47,7 @@ def _measure(bench: Bench, _key: ArtifactKey, work: ResidualWork) -> ResidualRes
     found = [np.zeros(0)]
     for other in work.others:
         chosen = matches["other"] == other.frame.view_id
-        points, known = _places(bench, other, matches["other_px"][chosen])
+        points, known = _places(bench, other, matches["other_px"][chosen], work.min_confidence)
         pixels, depth = work.frame.camera.project(points)
         error = np.linalg.norm(pixels - matches["own_px"][chosen][known], axis=1)
         found.append(np.where(depth > 0, error, np.inf))
@@ -57,7 +59,7 @@ def _measure(bench: Bench, _key: ArtifactKey, work: ResidualWork) -> ResidualRes
 
 
 def _places(
-    bench: Bench, ref: DepthRef, pixels: Float64[np.ndarray, "n 2"]
+    bench: Bench, ref: DepthRef, pixels: Float64[np.ndarray, "n 2"], min_confidence: float
 ) -> tuple[Float64[np.ndarray, "m 3"], np.ndarray]:
     """World points of those pixels of an image whose depth is known, and which these are."""
     lens = ref.frame.camera.intrinsics
@@ -65,6 +67,7 @@ def _places(
     row = np.floor(pixels[:, 1] * (ref.height_px / lens.height_px)).astype(np.intp)
     depth = (
         bench.depth_map(ref)
+        .trusted(min_confidence)
         .depth[row.clip(0, ref.height_px - 1), column.clip(0, ref.width_px - 1)]
         .astype(np.float64)
     )
@@ -72,5 +75,5 @@ def _places(
     return ref.frame.camera.unproject(pixels[known], depth[known]), known
 
 
-RESIDUAL = Stage("residual", 1, Role.DEPTH, ResidualResult, _measure)
+RESIDUAL = Stage("residual", 2, Role.DEPTH, ResidualResult, _measure)
 """Work: `ResidualWork`."""

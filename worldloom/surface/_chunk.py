@@ -28,8 +28,8 @@ class FuseChunkWork:
     """By view id, ascending."""
     voxel_m: float
     """Side of a voxel, world unit."""
-    truncation_voxels: float
-    """See `SurfaceConfig`."""
+    truncation_m: float
+    """Distance at which the signed distance saturates, world unit."""
     carve_weight: float
     """See `SurfaceConfig`."""
     min_views: int
@@ -44,11 +44,6 @@ class FuseChunkWork:
     def subject(self) -> str:
         """For people."""
         return f"chunk {self.chunk.chunk_id}"
-
-    @property
-    def truncation_m(self) -> float:
-        """Distance at which the signed distance saturates, world unit."""
-        return self.truncation_voxels * self.voxel_m
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,7 @@ def plan_chunks(
     contributions: Sequence[Contribution],
     depth: Mapping[int, DepthRef],
     voxel_m: float,
+    truncation_m: float,
     config: SurfaceConfig,
     exposures: Mapping[int, ViewExposure] | None = None,
 ) -> tuple[FuseChunkWork, ...]:
@@ -49,6 +50,7 @@ def plan_chunks(
         contributions: What the views wrote into the memory.
         depth: Depth maps by view id; views without one are left out.
         voxel_m: Side of a voxel, as the contributions were made with, world unit.
+        truncation_m: Distance at which the signed distance saturates, world unit.
         config: Settings.
         exposures: By view id; colours of views without one are taken as they are.
 
@@ -79,9 +81,13 @@ def plan_chunks(
         views = [
             depth[item.view_id]
             for item in present
-            if _may_see(depth[item.view_id].camera, item.far_m, centres[number], voxel_m, config)
+            if _may_see(
+                depth[item.view_id].camera, item.far_m, centres[number], voxel_m, truncation_m
+            )
         ]
-        works.append(_work(number, run, views, voxel_m, min_views, config, exposures or {}))
+        works.append(
+            _work(number, run, views, voxel_m, truncation_m, min_views, config, exposures or {})
+        )
     return tuple(works)
 
 
@@ -90,6 +96,7 @@ def _work(
     keys: Int64[np.ndarray, "n"],
     views: Sequence[DepthRef],
     voxel_m: float,
+    truncation_m: float,
     min_views: int,
     config: SurfaceConfig,
     exposures: Mapping[int, ViewExposure],
@@ -99,7 +106,7 @@ def _work(
         Chunk(number, blocks, tuple(ref.frame.view_id for ref in views)),
         tuple(views),
         voxel_m,
-        config.truncation_voxels,
+        truncation_m,
         config.carve_weight,
         min_views,
         config.min_confidence,
@@ -112,10 +119,10 @@ def _may_see(
     far_m: float,
     centres: Float64[np.ndarray, "n 3"],
     voxel_m: float,
-    config: SurfaceConfig,
+    truncation_m: float,
 ) -> bool:
     """Whether a view may say something about any of some blocks; never wrongly False."""
-    reach_m = far_m + config.truncation_voxels * voxel_m / MIN_COSINE
+    reach_m = far_m + truncation_m / MIN_COSINE
     radius_m = 0.867 * BLOCK_VOXELS * voxel_m
     return far_m > 0 and bool(_spheres_in_frustum(camera, reach_m, centres, radius_m).any())
 
