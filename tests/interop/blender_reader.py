@@ -42,8 +42,7 @@ def base_color_image(material):
         if node.type in {"BSDF_PRINCIPLED", "EMISSION", "BACKGROUND"}
     ]
     sockets = [
-        node.inputs["Base Color" if node.type == "BSDF_PRINCIPLED" else "Color"]
-        for node in waiting
+        node.inputs["Base Color" if node.type == "BSDF_PRINCIPLED" else "Color"] for node in waiting
     ]
     while sockets:
         socket = sockets.pop()
@@ -79,8 +78,10 @@ def samples_of(item, pixels_of):
         corners = [item.matrix_world @ mesh.vertices[k].co for k in polygon.vertices]
         uv = [layer.data[k].uv for k in polygon.loop_indices]
         for weights in WEIGHTS:
-            place = sum((c * w for c, w in zip(corners, weights)), mathutils.Vector((0, 0, 0)))
-            u, v = (sum(t[k] * w for t, w in zip(uv, weights)) for k in (0, 1))
+            place = sum(
+                (c * w for c, w in zip(corners, weights, strict=True)), mathutils.Vector((0, 0, 0))
+            )
+            u, v = (sum(t[k] * w for t, w in zip(uv, weights, strict=True)) for k in (0, 1))
             found.append([*place, *sampled(image, pixels_of[image.name], u, v)])
     return found
 

@@ -16,6 +16,7 @@ Axis = Literal["x", "y", "z", "-x", "-y", "-z"]
 Up = Literal["auto", "x", "y", "z", "-x", "-y", "-z"]
 Axes = Literal["format", "world", "y-up", "z-up"]
 _CLEAR = 0.5
+_AXES: dict[str, Axis] = {axis: axis for axis in get_args(Axis)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,8 +44,8 @@ class Placement:
 
 def placement(
     cameras: CameraTrajectory,
-    up: Up,
-    axes: Axes,
+    up: str,
+    axes: str,
     convention: Literal["y", "declared", "world"],
     unit_m: float = 1.0,
 ) -> Placement:
@@ -62,7 +63,8 @@ def placement(
     Raises:
         ConfigError: there is no such axis, or the unit is no length.
     """
-    if up not in get_args(Up):
+    found = up_axis(cameras) if up == "auto" else _AXES.get(up)
+    if found is None and up != "auto":
         raise ConfigError(f"up is {up!r}; give one of {', '.join(get_args(Up))}", field="up")
     if axes not in get_args(Axes):
         raise ConfigError(
@@ -73,7 +75,6 @@ def placement(
             f"unit_m is {unit_m}; give the length of the unit in metres, 1 or another above 0",
             field="unit_m",
         )
-    found = up_axis(cameras) if up == "auto" else up
     declared: Literal["y", "z"] = "z" if found == "z" else "y"
     if axes == "world" or (axes == "format" and convention == "world"):
         return Placement(np.eye(3), declared, unit_m)

@@ -81,7 +81,7 @@ def load_baked(
         return None, {}
     path = folder / UNWRAPPED_FILE
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             unwrapped = UnwrappedMesh(
                 Mesh(
                     arrays["vertices_in_world"],
@@ -92,11 +92,10 @@ def load_baked(
                 arrays["uv"],
                 arrays["page"],
             )
-            textures = {
-                kind: _texture(folder, kind, pages, arrays)
-                for kind in KINDS
-                if (pages := list(_page_numbers(kind, names)))
-            }
+            textures: dict[TextureKind, Texture] = {}
+            for kind in KINDS:
+                if pages := list(_page_numbers(kind, names)):
+                    textures[kind] = _texture(folder, kind, pages, arrays)
     except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
         raise InputError(
             f"cannot read {path}: {error}; export the scene again", path=str(path)

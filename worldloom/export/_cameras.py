@@ -8,7 +8,7 @@ import numpy as np
 
 from worldloom.cameras import CameraTrajectory, save_trajectory
 from worldloom.errors import ExportError
-from worldloom.export._axes import Axes, Placement, Up, placement
+from worldloom.export._axes import Placement, placement
 from worldloom.scene import ReconstructedScene
 
 
@@ -17,8 +17,8 @@ def export_cameras(
     path: str | os.PathLike[str],
     format: str | None = None,  # noqa: A002, the word of the format's users
     *,
-    up: Up = "auto",
-    axes: Axes = "format",
+    up: str = "auto",
+    axes: str = "format",
 ) -> Path:
     """Writes the cameras of a scene.
 
@@ -27,7 +27,7 @@ def export_cameras(
         path: File to write; COLMAP: a folder.
         format: A `TrajectoryFormat`: worldstereo, worldstereo-panorama, worldmirror, transforms,
             colmap-binary, colmap-text, opencv or tum; None is told by the name.
-        up: Axis of the world that points up; `auto` asks the cameras.
+        up: Axis of the world that points up: x, y, z, -x, -y or -z; `auto` asks the cameras.
         axes: `format` and `world` keep the world of the input; `y-up` and `z-up` turn it as they
             turn mesh and cloud, so that the cameras fit an exported obj (`y-up`).
 

@@ -8,7 +8,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from worldloom.errors import ExportError
-from worldloom.export._axes import Axes, Up, placement
+from worldloom.export._axes import placement
 from worldloom.export._cloud import CloudView
 from worldloom.export._e57 import write_e57
 from worldloom.export._files import staged
@@ -35,12 +35,12 @@ _WRITERS: dict[CloudFormat, Callable[[CloudView, Path], None]] = {
 def export_point_cloud(
     scene: ReconstructedScene,
     path: str | os.PathLike[str],
-    format: CloudFormat | None = None,  # noqa: A002, the word of the format's users
+    format: str | None = None,  # noqa: A002, the word of the format's users
     include_colors: bool = True,
     include_normals: bool = True,
     *,
-    up: Up = "auto",
-    axes: Axes = "format",
+    up: str = "auto",
+    axes: str = "format",
 ) -> Path:
     """Writes the point cloud of a scene.
 
@@ -50,8 +50,8 @@ def export_point_cloud(
         format: ply, pcd (binary), pcd-ascii, xyz, las, laz or e57; None is told by the suffix.
         include_colors: Write colours.
         include_normals: Write normals; e57 holds none.
-        up: Axis of the world that points up; `auto` asks the cameras. It matters only where `axes`
-            turns the world.
+        up: Axis of the world that points up: x, y, z, -x, -y or -z; `auto` asks the cameras. It
+            matters only where `axes` turns the world.
         axes: `format` and `world` keep the axes of the input, which none of these formats says
             anything about; `y-up` and `z-up` turn the world so that this axis points up.
 

@@ -94,10 +94,10 @@ class _Scene:
     def _material(self, page: Page | None) -> ai.Material:
         properties = [
             self._text("?mat.name", "surface" if page is None else f"page_{page.tile}"),
-            self._numbers("$clr.diffuse", (1, 1, 1)),
-            self._numbers("$clr.specular", (0, 0, 0)),
+            self._numbers("$clr.diffuse", (1.0, 1.0, 1.0)),
+            self._numbers("$clr.specular", (0.0, 0.0, 0.0)),
             # The template of a Phong material says 1, which Blender takes for metal.
-            self._numbers("$mat.reflectivity", (0,)),
+            self._numbers("$mat.reflectivity", (0.0,)),
             # Anything above 0 makes Assimp write Phong, which has a place for the roughness map.
             self._numbers("$mat.shininess", (_MATT,)),
         ]

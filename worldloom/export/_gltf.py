@@ -24,6 +24,7 @@ from worldloom.export._gltf_buffer import (
 )
 from worldloom.export._model import Model, Part
 from worldloom.export._pages import Page, linear_light
+from worldloom.export._tangents import tangents
 
 _LARGEST_BYTES = 2**32 - 1
 _CLAMP, _LINEAR, _LINEAR_MIPMAP_LINEAR = 33071, 9729, 9987
@@ -134,6 +135,17 @@ def _primitive(model: Model, part: Part, writer: _Writer) -> dict[str, Any]:
         attributes["NORMAL"] = buffer.add_rows(
             count, FLOAT, "VEC3", VERTEX_DATA, lambda i, j: _unit(normals[part.vertex[i:j]])
         )
+        if part.uv is not None and part.page is not None and "normal" in part.page.images:
+            # With them, readers agree on what the normal map means.
+            frames = tangents(
+                mesh.vertices_in_world[part.vertex],
+                _unit(normals[part.vertex]),
+                part.uv,
+                part.faces,
+            )
+            attributes["TANGENT"] = buffer.add_rows(
+                count, FLOAT, "VEC4", VERTEX_DATA, lambda i, j: frames[i:j]
+            )
     if (uv := part.uv) is not None:
         # glTF counts v from the top of the image.
         attributes["TEXCOORD_0"] = buffer.add_rows(
@@ -141,7 +153,7 @@ def _primitive(model: Model, part: Part, writer: _Writer) -> dict[str, Any]:
             FLOAT,
             "VEC2",
             VERTEX_DATA,
-            lambda i, j: (uv[i:j] * np.float32([1, -1]) + np.float32([0, 1])).astype("<f4"),
+            lambda i, j: (uv[i:j] * (1, -1) + (0, 1)).astype("<f4"),
         )
     if (colors := model.colors_of(part)) is not None:
         attributes["COLOR_0"] = buffer.add_rows(

@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float64
@@ -30,8 +31,8 @@ def write_las(view: CloudView, path: Path) -> None:
     header.generating_software = "Worldloom"
     # Asked for from point format 6 on, even where there is no coordinate system to write.
     header.global_encoding.wkt = True
-    extra = [("confidence", np.float32), ("views", np.uint16)]
-    extra += [(name, np.float32) for name in _NORMALS] if view.has_normals else []
+    extra = [("confidence", "f4"), ("views", "u2")]
+    extra += [(name, "f4") for name in _NORMALS] if view.has_normals else []
     header.add_extra_dims([laspy.ExtraBytesParams(name, kind) for name, kind in extra])
     with laspy.open(
         path, mode="w", header=header, do_compress=path.suffix.lower() == ".laz"
@@ -56,7 +57,7 @@ def scale_and_offset(
     return np.full(3, scale), np.floor(low / grid) * grid
 
 
-def _record(view: CloudView, first: int, last: int, header: object) -> object:
+def _record(view: CloudView, first: int, last: int, header: Any) -> Any:
     import laspy
 
     record = laspy.ScaleAwarePointRecord.zeros(last - first, header=header)

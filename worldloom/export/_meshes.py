@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from worldloom.errors import ExportError
-from worldloom.export._axes import Axes, Up, placement
+from worldloom.export._axes import placement
 from worldloom.export._fbx import write_fbx
 from worldloom.export._files import staged
 from worldloom.export._formats import format_of
@@ -44,12 +44,12 @@ _WRITERS: dict[MeshFormat, _Writer] = {
 def export_mesh(
     scene: ReconstructedScene,
     path: str | os.PathLike[str],
-    format: MeshFormat | None = None,  # noqa: A002, the word of the format's users
+    format: str | None = None,  # noqa: A002, the word of the format's users
     include_textures: bool = True,
     texture_resolution: int | None = None,
     *,
-    up: Up = "auto",
-    axes: Axes = "format",
+    up: str = "auto",
+    axes: str = "format",
     unit_m: float = 1.0,
 ) -> Path:
     """Writes the mesh of a scene: with its textures where it has some, else with vertex colours.
@@ -65,7 +65,7 @@ def export_mesh(
             textures, writes the full mesh with colours at its vertices.
         texture_resolution: Longer side of each texture, pixels, at most that of the bake; None
             keeps it.
-        up: Axis of the world that points up; `auto` asks the cameras.
+        up: Axis of the world that points up: x, y, z, -x, -y or -z; `auto` asks the cameras.
         axes: `format` turns the world to what readers of the format expect (+y up in obj, gltf,
             glb, fbx and usdz; usda and usdc say which; ply keeps the world); `world` keeps the
             axes of the input, `y-up` and `z-up` turn it.

@@ -72,17 +72,16 @@ def _has_albedo(model: Model) -> bool:
 def _faces(part: Part, base: int, has_normals: bool) -> Iterator[bytes]:
     """The texture coordinates and faces of one part; `base` is the number of its first `vt`."""
     corner = part.vertex[part.faces] + 1
-    if part.uv is None:
-        pattern, columns = ("%d//%d", 2) if has_normals else ("%d", 1)
-        table = np.repeat(corner, columns, axis=1)
-    else:
+    pattern, columns = "%d", [corner]
+    if part.uv is not None:
         if part.page is not None:
             yield f"usemtl page_{part.page.tile}\n".encode()
         yield from lines("vt %.7f %.7f\n", part.uv)
-        place = part.faces.astype(np.int64) + base
-        columns = [corner, place, corner] if has_normals else [corner, place]
-        table = np.stack(columns, axis=-1).reshape(len(corner), -1)
-        pattern = "%d/%d/%d" if has_normals else "%d/%d"
+        pattern, columns = "%d/%d", [corner, part.faces.astype(np.int64) + base]
+    if has_normals:
+        pattern += "/%d" if part.uv is not None else "//%d"
+        columns.append(corner)
+    table = np.stack(columns, axis=-1).reshape(len(corner), -1)
     yield from lines(f"f {pattern} {pattern} {pattern}\n", table)
 
 

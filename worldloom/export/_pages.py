@@ -83,7 +83,7 @@ def _require_size(textures: dict[TextureKind, Texture], resolution_px: int | Non
 
 def _resized(
     image: UInt8[np.ndarray, "h w c"], kind: TextureKind, resolution_px: int | None
-) -> UInt8[np.ndarray, "h w c"]:
+) -> UInt8[np.ndarray, "_ _ c"]:
     height, width = image.shape[:2]
     longer = max(height, width)
     if resolution_px is None or resolution_px >= longer:
@@ -116,7 +116,7 @@ def _normalised(encoded: Float32[np.ndarray, "h w 3"]) -> Float32[np.ndarray, "h
     """Returns coded normals of length 1 again, as a mean of unit vectors is shorter."""
     normals = encoded * np.float32(255 / 127.5) - np.float32(128 / 127.5)
     length = np.linalg.norm(normals, axis=-1, keepdims=True)
-    unit = np.where(length > 1e-6, normals / np.maximum(length, 1e-6), np.float32([0, 0, 1]))
+    unit = np.where(length > 1e-6, normals / np.maximum(length, 1e-6), (0.0, 0.0, 1.0))
     return ((unit * 127.5 + 128) / 255).astype(np.float32)
 
 

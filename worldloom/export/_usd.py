@@ -1,5 +1,8 @@
 """OpenUSD: text (usda), binary (usdc), or one archive with its textures (usdz)."""
 
+# pxr fills its modules from C++ when it is imported, where pyright cannot see it.
+# pyright: reportAttributeAccessIssue=false
+
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,7 @@ from worldloom.export._model import Model, Skin
 from worldloom.export._pages import linear_light
 from worldloom.export._usd_cameras import add_cameras
 from worldloom.export._usd_material import Maps, add_material
+
 
 def write_usd(model: Model, path: Path) -> None:
     """Writes a layer, and beside it a PNG a texture.

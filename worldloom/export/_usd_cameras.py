@@ -1,5 +1,8 @@
 """Cameras in OpenUSD: one prim a trajectory, a time code a view."""
 
+# pxr fills its modules from C++ when it is imported, where pyright cannot see it.
+# pyright: reportAttributeAccessIssue=false
+
 from typing import Any
 
 import numpy as np

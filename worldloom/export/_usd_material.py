@@ -1,5 +1,8 @@
 """A UsdPreviewSurface and what it reads (UsdPreviewSurface specification 2.6)."""
 
+# pxr fills its modules from C++ when it is imported, where pyright cannot see it.
+# pyright: reportAttributeAccessIssue=false
+
 from dataclasses import dataclass, field
 from typing import Any
 
