@@ -14,6 +14,11 @@ from pathlib import Path
 
 import bpy
 import mathutils
+import numpy
+
+# The glTF add-on of Debian's Blender 3.4 uses a name that Debian's numpy no longer has.
+if not hasattr(numpy, "bool"):
+    numpy.bool = bool
 
 READERS = {
     ".obj": lambda path: bpy.ops.wm.obj_import(filepath=path),
