@@ -23,6 +23,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--table", type=Path, help="page whose table of readers is replaced by that of this run"
     )
+    parser.addoption(
+        "--pictures", type=Path, help="folder for a picture of each mesh, drawn by Blender"
+    )
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

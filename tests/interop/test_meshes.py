@@ -62,12 +62,20 @@ class Blender:
     reports: dict[str, dict[str, Any]]
 
 
-def opened(command: list[str], exports: Exports, name: str, paths: list[str] | None) -> Blender:
+def opened(
+    command: list[str],
+    exports: Exports,
+    name: str,
+    pictures: Path | None,
+    paths: list[str] | None = None,
+) -> Blender:
+    """Lets a Blender open all files, and draw them where it is asked to."""
     cases = CASES if name == "module" else [case for case in CASES if "usd" not in case[0]]
     jobs = [{"file": str(exports.path(*case))} for case in cases]
-    if folder := os.environ.get("WORLDLOOM_PICTURES"):
+    if pictures is not None:
         for job, (kind, look, up) in zip(jobs, cases, strict=True):
-            job["picture"] = f"{folder}/{name}_{kind}_{look.replace(' ', '-')}_{up}.png"
+            drawn = f"{name}_{kind}_{look.replace(' ', '-')}_{up}.png"
+            job["picture"] = str(pictures.resolve() / drawn)
     given, said = exports.folder / f"{name}-jobs.json", exports.folder / f"{name}-report.json"
     given.write_text(json.dumps(jobs))
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
@@ -87,18 +95,19 @@ def opened(command: list[str], exports: Exports, name: str, paths: list[str] | N
 
 
 @pytest.fixture(scope="module")
-def module(exports: Exports, home: Path) -> Blender:
+def module(exports: Exports, home: Path, pytestconfig: pytest.Config) -> Blender:
     """Blender as the makers build it, as a Python module of its own."""
     command = [sys.executable, "-s", str(HERE / "blender_reader.py")]
-    return opened(command, exports, "module", [str(home / "blender")])
+    pictures: Path | None = pytestconfig.getoption("--pictures")
+    return opened(command, exports, "module", pictures, [str(home / "blender")])
 
 
 @pytest.fixture(scope="module")
-def debian(exports: Exports, home: Path) -> Blender:
+def debian(exports: Exports, home: Path, pytestconfig: pytest.Config) -> Blender:
     """Blender as Debian packages it, which leaves out USD."""
     script = str(HERE / "blender_reader.py")
     command = ["blender", "-b", "--factory-startup", "--python", script]
-    return opened(command, exports, "debian", None)
+    return opened(command, exports, "debian", pytestconfig.getoption("--pictures"))
 
 
 def check_blender(said: dict[str, Any], kind: MeshFormat, look: str, up: Axis) -> str:
@@ -226,6 +235,23 @@ def test_ufbx(look: str, exports: Exports, home: Path, report: Report) -> None:
             words += ", +y up, metres"
             assert said["embedded"] == 3 * pages
     report("fbx", f"ufbx {metadata_of(home, 'ufbx')}", look, words)
+
+
+def test_ufbx_finds_millimetres_far_from_the_origin(home: Path, tmp_path: Path) -> None:
+    scene = signpost("z", textured=False, far=(5_000_000.25, -300_000.125, 12_000.5))
+    path = export_mesh(scene, tmp_path / "far.fbx", axes="world")
+    environment = {**os.environ, "PYTHONPATH": str(home / "readers")}
+    process = subprocess.run(
+        [sys.executable, str(HERE / "read_fbx.py"), str(path)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    corners = scene.mesh.vertices_in_world[scene.mesh.faces].reshape(-1, 3)
+    found = np.array(json.loads(process.stdout)["corners"])
+    np.testing.assert_allclose(found, corners, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("look", LOOKS)

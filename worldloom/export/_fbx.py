@@ -46,6 +46,12 @@ def write_fbx(model: Model, path: Path) -> None:
         )
 
 
+def _moved(offset: np.ndarray) -> np.ndarray:
+    matrix = np.eye(4)
+    matrix[:3, 3] = offset
+    return matrix
+
+
 @dataclass
 class _Scene:
     """Builds Assimp's structures and keeps the memory that they point to."""
@@ -133,13 +139,16 @@ class _Scene:
 
     def _nodes(self, model: Model, meshes: int) -> ai.Node:
         """The root that a file has anyway, below it the turn to +y, below it the meshes."""
-        turned, placed = np.eye(4), np.eye(4)
-        turned[:3, :3] = model.placement.turn
-        placed[:3, 3] = model.origin_in_world
-        leaf = self._node("mesh", placed, [])
         numbers = (c_uint * meshes)(*range(meshes))
         self.kept.append(numbers)
+        # Assimp's matrices are single precision: what one loses of the origin, another adds.
+        coarse = model.origin_in_world.astype(np.float32).astype(np.float64)
+        leaf = self._node("mesh", _moved(model.origin_in_world - coarse), [])
         leaf.num_meshes, leaf.meshes = meshes, cast(numbers, POINTER(c_uint))
+        if coarse.any():
+            leaf = self._node("origin", _moved(coarse), [leaf])
+        turned = np.eye(4)
+        turned[:3, :3] = model.placement.turn
         return self._node("root", np.eye(4), [self._node("world", turned, [leaf])])
 
     def _node(self, name: str, matrix: np.ndarray, children: list[ai.Node]) -> ai.Node:

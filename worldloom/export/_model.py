@@ -49,10 +49,7 @@ class Model:
 
     @cached_property
     def origin_in_world(self) -> Float64[np.ndarray, "3"]:
-        """What to take off the vertices where single precision would be too coarse for them.
-
-        It is exact in single precision itself, and zero near the origin of the world.
-        """
+        """What to take off the vertices where single precision would be too coarse for them."""
         return origin(self.mesh.vertices_in_world)
 
     @cached_property
@@ -105,12 +102,12 @@ def textured_model(
 
 
 def origin(points: Float64[np.ndarray, "n 3"]) -> Float64[np.ndarray, "3"]:
-    """Returns what to take off points where single precision would be too coarse for them."""
+    """Returns what to take off points where single precision would be too coarse for them, or 0."""
     low, high = points.min(axis=0), points.max(axis=0)
     coarseness = np.spacing(np.float32(max(np.abs(low).max(), np.abs(high).max())))
     if coarseness <= _COARSEST * np.linalg.norm(high - low):
         return np.zeros(3)
-    return ((low + high) / 2).astype(np.float32).astype(np.float64)
+    return (low + high) / 2
 
 
 def _require_geometry(mesh: Mesh) -> None:
