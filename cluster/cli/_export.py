@@ -64,7 +64,7 @@ class Export:
     """`format`: those that readers of the format expect (see docs/formats.md); `world`: those of
     the input; `y-up`, `z-up`: the world turned so that this axis points up."""
     unit_m: float = 1.0
-    """Length of the unit of the world, metres."""
+    """Length of the unit of the world, metres; for the mesh."""
     json: bool = False
     """Write one JSON object to stdout, and nothing else."""
 
@@ -87,9 +87,10 @@ class Export:
                 "the two, or make them agree",
                 field="format",
             )
-        if self.product != "mesh" and (self.texture_resolution or not self.textures):
+        is_plain = self.texture_resolution is None and self.textures and self.unit_m == 1
+        if self.product != "mesh" and not is_plain:
             raise ConfigError(
-                f"--texture-resolution and --no-textures are for the mesh, not for the "
+                f"--texture-resolution, --no-textures and --unit-m are for the mesh, not for the "
                 f"{self.product}; leave them out",
                 field="texture_resolution",
             )

@@ -280,6 +280,8 @@ def test_textures_can_be_left_out_or_made_smaller(tmp_path: Path) -> None:
             export_mesh(scene, tmp_path / "a.glb", texture_resolution=wrong)
     with pytest.raises(ExportError, match="holds no textures"):
         export_mesh(signpost(textured=False), tmp_path / "a.glb", texture_resolution=64)
+    with pytest.raises(ExportError, match="leave out one of the two"):
+        export_mesh(scene, tmp_path / "a.glb", include_textures=False, texture_resolution=64)
     assert not (tmp_path / "a.glb").exists()
 
 

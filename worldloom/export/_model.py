@@ -90,7 +90,11 @@ def textured_model(
         skin = Skin(unwrapped.uv, unwrapped.page, tuple(pages(scene.textures, resolution_px)))
         _require_fit(unwrapped.mesh, skin)
         mesh = unwrapped.mesh
-    elif resolution_px is not None and include_textures:
+    elif resolution_px is not None and not include_textures:
+        raise ExportError(
+            "a texture resolution was asked for, but textures are left out; leave out one of the two"
+        )
+    elif resolution_px is not None:
         raise ExportError(
             "the scene holds no textures, so there is none to bring to a resolution; leave it out, "
             "or reconstruct the scene with textures"

@@ -15,6 +15,7 @@ from worldloom.export._pages import Page
 from worldloom.export._text import decimals, lines
 from worldloom.scene import TextureKind
 
+_FACES = 100_000
 _STATEMENT: dict[TextureKind, str] = {
     "albedo": "map_Kd",
     "normal": "norm",
@@ -56,7 +57,7 @@ def _text(model: Model, path: Path) -> Iterator[bytes]:
     if mesh.colors is None or (model.skin is not None and _has_albedo(model)):
         yield from lines(f"{position}\n", vertices)
     else:
-        yield from lines(f"{position} %.4f %.4f %.4f\n", vertices, mesh.colors / 255)
+        yield from lines(f"{position} %.4f %.4f %.4f\n", vertices, mesh.colors / np.float32(255))
     if mesh.normals_in_world is not None:
         yield from lines("vn %.4f %.4f %.4f\n", place.turned(mesh.normals_in_world))
     base = 1
@@ -71,18 +72,23 @@ def _has_albedo(model: Model) -> bool:
 
 def _faces(part: Part, base: int, has_normals: bool) -> Iterator[bytes]:
     """The texture coordinates and faces of one part; `base` is the number of its first `vt`."""
-    corner = part.vertex[part.faces] + 1
-    pattern, columns = "%d", [corner]
     if part.uv is not None:
         if part.page is not None:
             yield f"usemtl page_{part.page.tile}\n".encode()
         yield from lines("vt %.7f %.7f\n", part.uv)
-        pattern, columns = "%d/%d", [corner, part.faces.astype(np.int64) + base]
+    corner = "%d" if part.uv is None else "%d/%d"
     if has_normals:
-        pattern += "/%d" if part.uv is not None else "//%d"
-        columns.append(corner)
-    table = np.stack(columns, axis=-1).reshape(len(corner), -1)
-    yield from lines(f"f {pattern} {pattern} {pattern}\n", table)
+        corner += "//%d" if part.uv is None else "/%d"
+    # Some faces at a time: as numbers of 64 bits they take six times their size.
+    for first in range(0, len(part.faces), _FACES):
+        faces = part.faces[first : first + _FACES]
+        columns = [part.vertex[faces] + 1]
+        if part.uv is not None:
+            columns.append(faces.astype(np.int64) + base)
+        if has_normals:
+            columns.append(columns[0])
+        table = np.stack(columns, axis=-1).reshape(len(faces), -1)
+        yield from lines(f"f {corner} {corner} {corner}\n", table)
 
 
 def _materials(model: Model, path: Path) -> bytes:
