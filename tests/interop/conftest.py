@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from worldloom.export import CLOUD_FORMATS, MESH_FORMATS
+
 HERE = Path(__file__).resolve().parent
 HOME = HERE.parent.parent / ".interop"
 HEADS = {
@@ -81,7 +83,8 @@ def pytest_terminal_summary(
 def _table(notes: dict[tuple[str, str], dict[str, str]]) -> str:
     meshes = [f"| mesh | reader | {' | '.join(HEADS.values())} |", "|---|---|---|---|---|"]
     clouds = ["| cloud | reader | what it found |", "|---|---|---|"]
-    for (kind, reader), said in notes.items():
+    order = {kind: number for number, kind in enumerate((*MESH_FORMATS, *CLOUD_FORMATS))}
+    for (kind, reader), said in sorted(notes.items(), key=lambda item: order[item[0][0]]):
         if "points" in said:
             clouds.append(f"| {kind} | {reader} | {said['points']} |")
         if said.keys() & HEADS.keys():

@@ -20,6 +20,8 @@ from worldloom import export_mesh
 from worldloom.export import MESH_FORMATS, Axis, MeshFormat
 from worldloom.scene import Mesh, ReconstructedScene
 
+# Drawing all pictures takes minutes; without them it is seconds.
+pytestmark = pytest.mark.timeout(600)
 WORLDS: tuple[Axis, ...] = ("z", "-y")
 LOOKS = tuple(HEADS)
 Y_UP_FROM_EAST_NORTH_UP = np.array([[1, 0, 0], [0, 0, 1], [0, -1, 0]], float)
@@ -86,7 +88,7 @@ def opened(
         env=environment,
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=580,
         check=False,
     )
     assert said.is_file(), process.stdout[-2000:] + process.stderr[-2000:]

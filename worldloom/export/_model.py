@@ -92,7 +92,7 @@ def textured_model(
         mesh = unwrapped.mesh
     elif resolution_px is not None and not include_textures:
         raise ExportError(
-            "a texture resolution was asked for, but textures are left out; leave out one of the two"
+            "a texture resolution was asked for, but no textures; leave out one of the two"
         )
     elif resolution_px is not None:
         raise ExportError(

@@ -15,7 +15,7 @@ from worldloom.export._pages import Page
 from worldloom.export._text import decimals, lines
 from worldloom.scene import TextureKind
 
-_FACES = 100_000
+_ROWS = 100_000
 _STATEMENT: dict[TextureKind, str] = {
     "albedo": "map_Kd",
     "normal": "norm",
@@ -51,19 +51,30 @@ def _text(model: Model, path: Path) -> Iterator[bytes]:
         yield f"# turned from the world of the input by the rotation {rows}\n".encode("ascii")
     if model.skin is not None:
         yield f"mtllib {_library(path)}\n".encode()
-    vertices = place.turned(mesh.vertices_in_world)
-    number = f"%.{decimals(vertices)}f"
-    position = f"v {number} {number} {number}"
-    if mesh.colors is None or (model.skin is not None and _has_albedo(model)):
-        yield from lines(f"{position}\n", vertices)
-    else:
-        yield from lines(f"{position} %.4f %.4f %.4f\n", vertices, mesh.colors / np.float32(255))
-    if mesh.normals_in_world is not None:
-        yield from lines("vn %.4f %.4f %.4f\n", place.turned(mesh.normals_in_world))
+    yield from _vertices(model)
+    if (normals := mesh.normals_in_world) is not None:
+        for first in range(0, len(normals), _ROWS):
+            part = place.turned(normals[first : first + _ROWS])
+            yield from lines("vn %.4f %.4f %.4f\n", part)
     base = 1
     for part in model.parts:
         yield from _faces(part, base, mesh.normals_in_world is not None)
         base += len(part.vertex)
+
+
+def _vertices(model: Model) -> Iterator[bytes]:
+    mesh = model.mesh
+    # A turn by quarters changes no extent.
+    number = f"%.{decimals(mesh.vertices_in_world)}f"
+    position = f"v {number} {number} {number}"
+    colors = None if model.skin is not None and _has_albedo(model) else mesh.colors
+    for first in range(0, len(mesh.vertices_in_world), _ROWS):
+        rows = slice(first, first + _ROWS)
+        points = model.placement.turned(mesh.vertices_in_world[rows])
+        if colors is None:
+            yield from lines(f"{position}\n", points)
+        else:
+            yield from lines(f"{position} %.4f %.4f %.4f\n", points, colors[rows] / 255)
 
 
 def _has_albedo(model: Model) -> bool:
@@ -80,8 +91,8 @@ def _faces(part: Part, base: int, has_normals: bool) -> Iterator[bytes]:
     if has_normals:
         corner += "//%d" if part.uv is None else "/%d"
     # Some faces at a time: as numbers of 64 bits they take six times their size.
-    for first in range(0, len(part.faces), _FACES):
-        faces = part.faces[first : first + _FACES]
+    for first in range(0, len(part.faces), _ROWS):
+        faces = part.faces[first : first + _ROWS]
         columns = [part.vertex[faces] + 1]
         if part.uv is not None:
             columns.append(faces.astype(np.int64) + base)
