@@ -41,8 +41,7 @@ mkdir -p "$home"
 echo "interop: installing readers (400 MB the first time)"
 pip=("$python" -m pip --disable-pip-version-check install --no-input -q --only-binary ':all:')
 # Blender as a module, with USD. It brings a numpy of its own, so it lives and runs apart.
-"${pip[@]}" --no-deps --target "$home/blender" 'bpy==5.0.1' 'numpy==1.26.4' \
-  'requests==2.32.5' 'zstandard==0.25.0' ||
+"${pip[@]}" --no-deps --target "$home/blender" 'bpy==5.0.1' 'numpy==1.26.4' ||
   fail "pip has no Blender for this Python; bpy 5.0.1 is for Python 3.11: PYTHON=python3.11 $0"
 "${pip[@]}" --no-deps --target "$home/readers" 'ufbx==0.0.5' 'laszip==0.3.0' 'e57==0.2.3'
 npm install --silent --no-audit --no-fund --prefix "$home" \
