@@ -2,13 +2,13 @@
 # The commands themselves are poe tasks in pyproject.toml.
 POE := .venv/bin/poe --quiet
 
-.PHONY: setup demo test lint bench clean
+.PHONY: setup demo test interop lint bench clean
 
 setup:
 	@deploy/setup.sh
 
-demo test lint bench: setup
+demo test interop lint bench: setup
 	@$(POE) $@
 
 clean:
-	rm -rf .venv build dist out .pytest_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info
+	rm -rf .venv .interop build dist out .pytest_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info

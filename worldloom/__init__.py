@@ -11,6 +11,9 @@ from worldloom.cameras import load_trajectory as load_trajectory
 from worldloom.cameras import save_trajectory as save_trajectory
 from worldloom.config import ReconstructionConfig as ReconstructionConfig
 from worldloom.errors import WorldloomError as WorldloomError
+from worldloom.export import export_cameras as export_cameras
+from worldloom.export import export_mesh as export_mesh
+from worldloom.export import export_point_cloud as export_point_cloud
 from worldloom.inline import InlineRunner as InlineRunner
 from worldloom.scene import DepthMap as DepthMap
 from worldloom.scene import Frame as Frame

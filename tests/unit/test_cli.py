@@ -14,9 +14,10 @@ from cluster.cli._reconstruct import Reconstruct
 from cluster.cli._settings import Settings
 from cluster.cli._summary import show_summary, size_text, summary_object
 from cluster.cli._terminal import stdout_kept_clean
+from tests.signpost import signpost
 from worldloom.config import ReconstructionConfig
 from worldloom.errors import InputError
-from worldloom.export import Manifest
+from worldloom.export import Manifest, ViewRecord, export_scene
 from worldloom.learned import AlignmentConfig, LearnedConfig
 
 OTHER_NAMES = {"density": "point_cloud_density", "depth_refinement": "depth_estimation"}
@@ -121,6 +122,12 @@ def test_the_summary_shows_the_licence_of_a_model(models: list[dict[str, str]], 
         (["export", "a", "--out", "m.glb", "--format", "ply"], "m.glb"),
         (["export", "a", "--out", "m.ply", "--points", "--format", "obj"], "--format obj"),
         (["export", "a", "--out", "c.json", "--cameras", "--format", "ply"], "colmap-binary"),
+        (["export", "a", "--out", "s.splat", "--splats", "--points"], "one at a time"),
+        (["export", "a", "--out", "c.ply", "--points", "--no-textures"], "are for the mesh"),
+        (["export", "a", "--out", "c.las", "--points", "--unit-m", "2"], "are for the mesh"),
+        (["export", "a", "--out", "m.ply", "--no-colors"], "are for --points"),
+        (["export", "a", "--out", "c.pcd", "--points", "--format", "las"], "c.pcd"),
+        (["export", "a", "--out", "m.obj", "--up", "north"], "north"),
         (["info"], "worldloom info"),
     ],
 )
@@ -160,6 +167,55 @@ def test_a_failure_is_one_line_and_exit_code_1(
         assert str(tmp_path / "missing") in error["message"]
     else:
         assert captured.out == ""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A scene folder with textures."""
+    scene, out = signpost(), tmp_path_factory.mktemp("scene")
+    views = tuple(ViewRecord(k, f"arc/{k:04d}", "arc", k, 320, 240) for k in range(5))
+    export_scene(scene, out, Manifest(parameters={}, views=views), formats=["ply"])
+    return out
+
+
+@pytest.mark.parametrize(
+    ("words", "files"),
+    [
+        (["--format", "obj"], {"out.obj", "out.mtl", "out_albedo.1001.png"}),
+        (["--format", "obj", "--no-textures"], {"out.obj"}),
+        (["--format", "gltf", "--texture-resolution", "64"], {"out.gltf", "out.bin"}),
+        (["--format", "usdz"], {"out.usdz"}),
+        (["--format", "fbx", "--up", "y", "--axes", "world"], {"out.fbx"}),
+        (["--points", "--format", "laz"], {"out.laz"}),
+        (["--points", "--format", "pcd-ascii", "--no-colors", "--no-normals"], {"out.pcd"}),
+        (["--cameras", "--format", "transforms"], {"out"}),
+    ],
+)
+def test_export_writes_what_is_asked_for(
+    words: list[str],
+    files: set[str],
+    folder: Path,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+):
+    out = tmp_path / "out"
+    assert cli.run(["export", str(folder), "--out", str(out), *words, "--json"]) == 0
+    written = Path(json.loads(capfd.readouterr().out)["file"])
+    assert written.parent == tmp_path
+    names = {path.name for path in tmp_path.iterdir()}
+    assert written.name in files <= names
+    assert len(files) > 1 or names == files
+
+
+def test_splats_of_a_surface_are_refused(
+    folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+):
+    words = ["export", str(folder), "--splats", "--out", str(tmp_path / "a.ply")]
+    assert cli.run(words) == 1
+    error = capfd.readouterr().err
+    assert "holds no splats" in error
+    assert error.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_messages_of_several_lines_become_one(

@@ -1,11 +1,8 @@
 """Files of a scene: read by others as they were written, whole or not at all."""
 
 import dataclasses
-import io
-import json
-import struct
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import open3d
@@ -14,6 +11,7 @@ import trimesh
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.signpost import signpost
 from worldloom.cameras import Camera, CameraIntrinsics, CameraTrajectory
 from worldloom.errors import ExportError, InputError
 from worldloom.export import (
@@ -21,13 +19,9 @@ from worldloom.export import (
     Manifest,
     MeshFormat,
     ViewRecord,
-    cloud_ply,
     export_scene,
     load_manifest,
     load_scene,
-    mesh_glb,
-    mesh_obj,
-    mesh_ply,
     read_cloud_ply,
     read_mesh_ply,
     save_manifest,
@@ -157,124 +151,28 @@ def test_other_readers_read_the_cloud_ply(tmp_path: Path) -> None:
         np.testing.assert_array_equal(getattr(ours, field.name), getattr(cloud, field.name))
 
 
-def test_obj_holds_positions_colours_normals_and_faces() -> None:
-    mesh = random_mesh()
-    lines = [line.split() for line in mesh_obj(mesh).decode().splitlines()]
-    positions = np.array([line[1:4] for line in lines if line[0] == "v"], float)
-    colors = np.array([line[4:] for line in lines if line[0] == "v"], float)
-    normals = np.array([line[1:] for line in lines if line[0] == "vn"], float)
-    faces = [line[1:] for line in lines if line[0] == "f"]
-    np.testing.assert_allclose(positions, mesh.vertices_in_world, rtol=1e-8)
-    np.testing.assert_allclose(colors * 255, mesh.colors, atol=0.02)
-    np.testing.assert_allclose(normals, mesh.normals_in_world, atol=5.1e-5)
-    corners = [[[int(x) for x in corner.split("//")] for corner in face] for face in faces]
-    np.testing.assert_array_equal(np.array(corners)[..., 0] - 1, mesh.faces)
-    np.testing.assert_array_equal(np.array(corners)[..., 1] - 1, mesh.faces)
-    plain = dataclasses.replace(mesh, colors=None, normals_in_world=None)
-    loaded = trimesh.load(io.BytesIO(mesh_obj(plain)), file_type="obj", process=False)
-    np.testing.assert_allclose(loaded.vertices, mesh.vertices_in_world, rtol=1e-8)
-    np.testing.assert_array_equal(loaded.faces, mesh.faces)
-
-
-def glb_parts(data: bytes) -> tuple[dict[str, Any], bytes]:
-    magic, version, length = struct.unpack_from("<4sII", data)
-    assert (magic, version, length) == (b"glTF", 2, len(data))
-    json_length, kind = struct.unpack_from("<I4s", data, 12)
-    assert kind == b"JSON"
-    assert json_length % 4 == 0
-    document = json.loads(data[20 : 20 + json_length])
-    size, kind = struct.unpack_from("<I4s", data, 20 + json_length)
-    assert kind == b"BIN\0"
-    assert size % 4 == 0
-    return document, data[28 + json_length :]
-
-
-def test_glb_is_read_by_trimesh_with_geometry_unchanged() -> None:
-    mesh = random_mesh()
-    loaded = trimesh.load(io.BytesIO(mesh_glb(mesh)), file_type="glb", process=False)
-    (geometry,) = loaded.dump()
-    np.testing.assert_allclose(geometry.vertices, mesh.vertices_in_world, atol=1e-6)
-    np.testing.assert_array_equal(geometry.faces, mesh.faces)
-    document, data = glb_parts(mesh_glb(mesh))
-    normals = np.frombuffer(data, "<f4", 120, document["bufferViews"][1]["byteOffset"])
-    np.testing.assert_allclose(normals.reshape(-1, 3), mesh.normals_in_world, atol=1e-6)
-
-
-def test_glb_colours_are_linear_light() -> None:
-    vertices = np.zeros((3, 3))
-    vertices[[1, 2], [0, 1]] = 1
-    colors = np.array([[0, 128, 255], [10, 188, 54], [1, 2, 3]], np.uint8)
-    mesh = Mesh(vertices, np.array([[0, 1, 2]], np.int32), colors)
-    document, data = glb_parts(mesh_glb(mesh))
-    accessor = document["accessors"][1]
-    view = document["bufferViews"][accessor["bufferView"]]
-    assert accessor["normalized"] is True
-    values = np.frombuffer(data, "<u2", 12, view["byteOffset"]).reshape(3, 4) / 65535
-    assert values[0].tolist() == pytest.approx([0, 0.21586, 1, 1], abs=1e-4)
-    assert values[1, 1] == pytest.approx(0.50289, abs=1e-4)
-    assert values[2, :3] == pytest.approx(np.array([1, 2, 3]) / 255 / 12.92, abs=1e-5)
-    assert document["materials"][0]["extensions"] == {"KHR_materials_unlit": {}}
-
-
-def test_glb_keeps_millimetres_far_from_the_origin() -> None:
-    mesh = random_mesh(far=5_000_000.25)
-    loaded = trimesh.load(io.BytesIO(mesh_glb(mesh)), file_type="glb", process=False)
-    (geometry,) = loaded.dump()
-    np.testing.assert_allclose(geometry.vertices, mesh.vertices_in_world, atol=1e-6, rtol=0)
-
-
-@pytest.mark.parametrize("up", [(0.0, 0.0, 2.0), (0.0, -1.0, 0.0), (1.0, 1.0, 0.3), (0, 1, 0)])
-def test_glb_turns_a_known_up_to_y(up: tuple[float, float, float]) -> None:
-    direction = np.array(up) / np.linalg.norm(up)
-    vertices = np.stack([np.zeros(3), direction, np.cross(direction, [0.3, 0.5, 0.7])])
-    mesh = Mesh(vertices, np.array([[0, 1, 2]], np.int32))
-    up_floats = (float(up[0]), float(up[1]), float(up[2]))
-    data = mesh_glb(mesh, up_in_world=up_floats)
-    (geometry,) = trimesh.load(io.BytesIO(data), file_type="glb", process=False).dump()
-    np.testing.assert_allclose(geometry.vertices[1], [0, 1, 0], atol=1e-6)
-    np.testing.assert_allclose(
-        np.linalg.norm(geometry.vertices, axis=1), np.linalg.norm(vertices, axis=1), atol=1e-6
-    )
-    document, _ = glb_parts(mesh_glb(mesh))
-    assert "rotation" not in document["nodes"][0]
-
-
-def test_glb_refuses_an_up_without_direction() -> None:
-    with pytest.raises(ExportError, match="no direction"):
-        mesh_glb(random_mesh(), up_in_world=(0.0, 0.0, 0.0))
-
-
-@pytest.mark.parametrize("encode", [mesh_ply, mesh_glb, mesh_obj])
-def test_empty_mesh_is_refused(encode: object) -> None:
+def test_empty_products_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ExportError, match="no faces; there is nothing to write"):
-        encode(EMPTY)  # type: ignore[operator]
-
-
-def test_empty_cloud_and_unknown_suffixes_are_refused(tmp_path: Path) -> None:
+        write_mesh(EMPTY, tmp_path / "mesh.ply")
     with pytest.raises(ExportError, match="no points; there is nothing to write"):
-        cloud_ply(random_cloud(points=0))
-    with pytest.raises(ExportError, match=r"suffix '.stl'; use .ply, .glb or .obj"):
-        write_mesh(random_mesh(), tmp_path / "mesh.stl")
-    with pytest.raises(ExportError, match=r"suffix '.las'; use .ply"):
-        write_cloud(random_cloud(), tmp_path / "cloud.las")
+        write_cloud(random_cloud(points=0), tmp_path / "cloud.ply")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_files_appear_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_appear_whole_or_not_at_all(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "file.bin"
     write_atomically(path, b"first")
-    full = OSError(28, "No space left on device")
 
-    def disk_is_full(self: Path, _data: bytes) -> int:
-        self.touch()
-        raise full
+    def pieces() -> Iterator[bytes]:
+        yield b"second"
+        raise OSError(28, "No space left on device")
 
-    with monkeypatch.context() as patch:
-        patch.setattr(Path, "write_bytes", disk_is_full)
-        with pytest.raises(ExportError, match=r"file.bin: No space left on device; free space"):
-            write_atomically(path, b"second")
+    with pytest.raises(ExportError, match=r"file.bin: No space left on device; free space"):
+        write_atomically(path, pieces())
     assert path.read_bytes() == b"first"
     assert list(path.parent.iterdir()) == [path]
+    write_atomically(path, iter([b"a", b"", b"bc"]))
+    assert path.read_bytes() == b"abc"
     with pytest.raises(ExportError, match="deep"):
         write_atomically(path / "below", b"a file is no folder")
 
@@ -388,6 +286,64 @@ def test_manifests_that_are_none_are_refused(tmp_path: Path) -> None:
     save_manifest(dataclasses.replace(manifest(1), version=99), tmp_path)
     with pytest.raises(InputError, match="version 99"):
         load_manifest(tmp_path)
+
+
+def test_a_textured_scene_reads_back_as_written(tmp_path: Path) -> None:
+    scene = signpost(pages=2)
+    assert scene.unwrapped is not None
+    covered = np.random.default_rng(0).random(scene.textures["albedo"].covered[0].shape) < 0.5
+    albedo = dataclasses.replace(scene.textures["albedo"], covered=(covered, ~covered))
+    scene = dataclasses.replace(scene, textures={**scene.textures, "albedo": albedo})
+    written = export_scene(scene, tmp_path, manifest(5), formats=["ply"])
+    kinds = {record.path: record.kind for record in written.files}
+    assert kinds["textured.glb"] == "textured_mesh"
+    assert kinds["unwrapped.npz"] == "unwrapped"
+    assert sum(kind == "texture" for kind in kinds.values()) == 6
+    assert written.counts["unwrapped_faces"] == 24
+    loaded = load_scene(tmp_path)
+    assert loaded.unwrapped is not None
+    same(loaded.unwrapped.mesh, scene.unwrapped.mesh)
+    np.testing.assert_array_equal(loaded.unwrapped.uv, scene.unwrapped.uv)
+    np.testing.assert_array_equal(loaded.unwrapped.page, scene.unwrapped.page)
+    assert loaded.textures.keys() == scene.textures.keys()
+    for kind, texture in scene.textures.items():
+        found = loaded.textures[kind]
+        assert found.kind == kind
+        for name in ("pages", "covered"):
+            for one, other in zip(getattr(found, name), getattr(texture, name), strict=True):
+                np.testing.assert_array_equal(one, other)
+    again = export_scene(loaded, tmp_path / "again", manifest(5), formats=["ply"])
+    for one, other in zip(again.files, written.files, strict=True):
+        # The rotations of these cameras are rounded once more.
+        assert one == other or one.path == "cameras.json"
+
+
+def test_a_scene_without_textures_forgets_those_of_an_earlier_one(
+    scene: ReconstructedScene, tmp_path: Path
+) -> None:
+    export_scene(signpost(), tmp_path, manifest(5), formats=["ply"])
+    export_scene(scene, tmp_path, manifest(3), formats=["ply"])
+    loaded = load_scene(tmp_path)
+    assert loaded.unwrapped is None
+    assert loaded.textures == {}
+
+
+def test_damaged_textures_are_found(tmp_path: Path) -> None:
+    scene = signpost()
+    export_scene(scene, tmp_path, manifest(5), formats=["ply"])
+    page, arrays = tmp_path / "texture_normal.1001.png", tmp_path / "unwrapped.npz"
+    kept = page.read_bytes()
+    page.write_bytes(kept[:40])
+    with pytest.raises(InputError, match=r"texture_normal.1001.png has changed"):
+        load_scene(tmp_path)
+    with pytest.raises(InputError, match=r"texture_normal.1001.png is missing or no image"):
+        load_scene(tmp_path, verify=False)
+    page.write_bytes(kept)
+    arrays.write_bytes(arrays.read_bytes()[:-200])
+    with pytest.raises(InputError, match=r"cannot read .*unwrapped.npz"):
+        load_scene(tmp_path, verify=False)
+    with pytest.raises(ExportError, match="textures but no unwrapped mesh"):
+        export_scene(dataclasses.replace(scene, unwrapped=None), tmp_path, manifest(5))
 
 
 @pytest.mark.parametrize(

@@ -1,180 +1,244 @@
-"""Binary glTF 2.0 with vertex colours (Khronos, glTF 2.0 specification)."""
+"""glTF 2.0, as one binary file or as JSON with files beside (Khronos, glTF 2.0 specification)."""
 
 import json
-import math
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from worldloom.errors import ExportError
-from worldloom.scene import Mesh
+from worldloom.export._files import write_pieces
+from worldloom.export._gltf_buffer import (
+    FLOAT,
+    INDEX_DATA,
+    ROWS,
+    UINT16,
+    UINT32,
+    VERTEX_DATA,
+    Buffer,
+)
+from worldloom.export._model import Model, Part
+from worldloom.export._pages import Page, linear_light
+from worldloom.export._tangents import tangents
 
-_FLOAT, _UINT16, _UINT32 = 5126, 5123, 5125
-_VERTEX_DATA, _INDEX_DATA = 34962, 34963
 _LARGEST_BYTES = 2**32 - 1
-_COARSEST = 1e-5
+_CLAMP, _LINEAR, _LINEAR_MIPMAP_LINEAR = 33071, 9729, 9987
 
 
 @dataclass
-class _Buffer:
-    """The binary chunk as it grows, and what its parts mean."""
+class _Writer:
+    """A document as it grows; images go into the buffer, or beside the file at `path`."""
 
-    data: bytearray = field(default_factory=bytearray)
-    views: list[dict[str, object]] = field(default_factory=list[dict[str, object]])
-    accessors: list[dict[str, object]] = field(default_factory=list[dict[str, object]])
+    path: Path
+    beside: bool
+    buffer: Buffer = field(default_factory=Buffer)
+    images: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    textures: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    materials: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
 
-    def add(self, values: np.ndarray, component: int, shape: str, target: int) -> int:
-        """Appends values and returns the index of their accessor."""
-        raw = np.ascontiguousarray(values).tobytes()
-        view: dict[str, object] = {
-            "buffer": 0,
-            "byteOffset": len(self.data),
-            "byteLength": len(raw),
-            "target": target,
-        }
-        self.data += raw + b"\0" * (-len(raw) % 4)
-        self.views.append(view)
-        self.accessors.append(
-            {
-                "bufferView": len(self.views) - 1,
-                "componentType": component,
-                "count": len(values),
-                "type": shape,
-            }
-        )
-        return len(self.accessors) - 1
+    def add_image(self, data: bytes, name: str) -> dict[str, int]:
+        """Adds a PNG and returns the reference of its texture."""
+        image: dict[str, Any] = {"name": name, "mimeType": "image/png"}
+        if self.beside:
+            file = f"{self.path.stem}_{name}.png"
+            write_pieces(self.path.with_name(file), data)
+            image["uri"] = quote(file)
+        else:
+            image["bufferView"] = self.buffer.add_image(data)
+        self.images.append(image)
+        self.textures.append({"sampler": 0, "source": len(self.images) - 1})
+        return {"index": len(self.textures) - 1}
 
 
-def mesh_glb(mesh: Mesh, up_in_world: tuple[float, float, float] | None = None) -> bytes:
-    """Encodes a mesh as `.glb`.
-
-    glTF is y-up. Vertices keep the frame of the input; only where `up_in_world` is given, the root
-    node turns that direction to +y. Vertex colours are linear in glTF, so sRGB is converted, in 16
-    bits. The material is unlit (KHR_materials_unlit), as the colours hold the light of the scene.
-
-    Args:
-        mesh: What to write.
-        up_in_world: Upward direction of the input, where it is known.
+def write_glb(model: Model, path: Path) -> None:
+    """Writes one binary file, +y up, metres, textures embedded.
 
     Raises:
-        ExportError: the mesh has no faces, or is above glTF's 4 GiB, or up has no direction.
+        ExportError: it would be above glTF's 4 GiB.
     """
-    if not len(mesh.faces):
-        raise ExportError("the mesh has no faces; there is nothing to write", format="glb")
-    buffer = _Buffer()
-    offset = _offset(mesh.vertices_in_world)
-    positions = (mesh.vertices_in_world - offset).astype("<f4")
-    attributes = {"POSITION": buffer.add(positions, _FLOAT, "VEC3", _VERTEX_DATA)}
-    buffer.accessors[-1]["min"] = positions.min(axis=0).tolist()
-    buffer.accessors[-1]["max"] = positions.max(axis=0).tolist()
-    if mesh.normals_in_world is not None:
-        normals = _unit_normals(mesh.normals_in_world)
-        attributes["NORMAL"] = buffer.add(normals, _FLOAT, "VEC3", _VERTEX_DATA)
-    if mesh.colors is not None:
-        colors = _LINEAR_16[np.pad(mesh.colors, ((0, 0), (0, 1)), constant_values=255)]
-        attributes["COLOR_0"] = buffer.add(colors, _UINT16, "VEC4", _VERTEX_DATA)
-        buffer.accessors[-1]["normalized"] = True
-    indices = buffer.add(mesh.faces.astype("<u4").ravel(), _UINT32, "SCALAR", _INDEX_DATA)
-    return _container(_document(buffer, attributes, indices, offset, up_in_world), buffer.data)
+    writer = _Writer(path, beside=False)
+    text = _encoded(_document(model, writer))
+    text += b" " * (-len(text) % 4)
+    total = 12 + 8 + len(text) + 8 + writer.buffer.length
+    _require_length(total)
+    write_pieces(path, _container(text, writer.buffer, total))
 
 
-def _document(
-    buffer: _Buffer,
-    attributes: dict[str, int],
-    indices: int,
-    offset: np.ndarray,
-    up_in_world: tuple[float, float, float] | None,
-) -> dict[str, object]:
-    primitive = {"attributes": attributes, "indices": indices, "material": 0, "mode": 4}
-    material = {
-        "name": "vertex colours",
-        "doubleSided": True,
-        "pbrMetallicRoughness": {"metallicFactor": 0.0, "roughnessFactor": 1.0},
-        "extensions": {"KHR_materials_unlit": {}},
-    }
-    return {
+def write_gltf(model: Model, path: Path) -> None:
+    """Writes JSON, and beside it a `.bin` and a PNG a texture.
+
+    Raises:
+        ExportError: the binary part would be above 4 GiB.
+    """
+    writer = _Writer(path, beside=True)
+    document = _document(model, writer)
+    _require_length(writer.buffer.length)
+    binary = f"{path.stem}.bin"
+    document["buffers"][0]["uri"] = quote(binary)
+    write_pieces(path.with_name(binary), writer.buffer.pieces())
+    write_pieces(path, _encoded(document))
+
+
+def _container(text: bytes, buffer: Buffer, total: int) -> Iterator[bytes]:
+    yield struct.pack("<4sII", b"glTF", 2, total)
+    yield struct.pack("<I4s", len(text), b"JSON") + text
+    yield struct.pack("<I4s", buffer.length, b"BIN\0")
+    yield from buffer.pieces()
+
+
+def _document(model: Model, writer: _Writer) -> dict[str, Any]:
+    primitives = [_primitive(model, part, writer) for part in model.parts]
+    document: dict[str, Any] = {
         "asset": {"version": "2.0", "generator": "Worldloom"},
-        "extensionsUsed": ["KHR_materials_unlit"],
         "scene": 0,
         "scenes": [{"nodes": [0]}],
-        "nodes": _nodes(offset, up_in_world),
-        "meshes": [{"name": "mesh", "primitives": [primitive]}],
-        "materials": [material],
-        "buffers": [{"byteLength": len(buffer.data)}],
-        "bufferViews": buffer.views,
-        "accessors": buffer.accessors,
+        "nodes": _nodes(model),
+        "meshes": [{"name": "mesh", "primitives": primitives}],
+        "materials": writer.materials,
+        "buffers": [{"byteLength": writer.buffer.length}],
+        "bufferViews": writer.buffer.views,
+        "accessors": writer.buffer.accessors,
+    }
+    if any("extensions" in material for material in writer.materials):
+        document["extensionsUsed"] = ["KHR_materials_unlit"]
+    if writer.images:
+        document["images"] = writer.images
+        document["textures"] = writer.textures
+        document["samplers"] = [
+            {
+                "magFilter": _LINEAR,
+                "minFilter": _LINEAR_MIPMAP_LINEAR,
+                "wrapS": _CLAMP,
+                "wrapT": _CLAMP,
+            }
+        ]
+    return document
+
+
+def _primitive(model: Model, part: Part, writer: _Writer) -> dict[str, Any]:
+    mesh, buffer, count = model.mesh, writer.buffer, len(part.vertex)
+
+    def positions(first: int, last: int) -> np.ndarray:
+        points = mesh.vertices_in_world[part.vertex[first:last]] - model.origin_in_world
+        return points.astype("<f4")
+
+    low, high = _bounds(positions(i, min(i + ROWS, count)) for i in range(0, count, ROWS))
+    attributes = {
+        "POSITION": buffer.add_rows(count, FLOAT, "VEC3", VERTEX_DATA, positions, min=low, max=high)
+    }
+    if (normals := mesh.normals_in_world) is not None:
+        attributes["NORMAL"] = buffer.add_rows(
+            count, FLOAT, "VEC3", VERTEX_DATA, lambda i, j: _unit(normals[part.vertex[i:j]])
+        )
+        if part.uv is not None and part.page is not None and "normal" in part.page.images:
+            # With them, readers agree on what the normal map means.
+            frames = tangents(
+                mesh.vertices_in_world[part.vertex],
+                _unit(normals[part.vertex]),
+                part.uv,
+                part.faces,
+            )
+            attributes["TANGENT"] = buffer.add_rows(
+                count, FLOAT, "VEC4", VERTEX_DATA, lambda i, j: frames[i:j]
+            )
+    if (uv := part.uv) is not None:
+        # glTF counts v from the top of the image.
+        attributes["TEXCOORD_0"] = buffer.add_rows(
+            count,
+            FLOAT,
+            "VEC2",
+            VERTEX_DATA,
+            lambda i, j: (uv[i:j] * (1, -1) + (0, 1)).astype("<f4"),
+        )
+    if (colors := model.colors_of(part)) is not None:
+        attributes["COLOR_0"] = buffer.add_rows(
+            count, UINT16, "VEC4", VERTEX_DATA, lambda i, j: _rgba(colors[i:j]), normalized=True
+        )
+    indices = buffer.add_rows(
+        3 * len(part.faces),
+        UINT32,
+        "SCALAR",
+        INDEX_DATA,
+        lambda i, j: part.faces.reshape(-1)[i:j].astype("<u4"),
+    )
+    writer.materials.append(_material(part.page, colors is not None, writer))
+    return {
+        "attributes": attributes,
+        "indices": indices,
+        "material": len(writer.materials) - 1,
+        "mode": 4,
     }
 
 
-def _nodes(
-    offset: np.ndarray, up_in_world: tuple[float, float, float] | None
-) -> list[dict[str, object]]:
-    root: dict[str, object] = {"name": "world", "children": [1]}
-    if up_in_world is not None:
-        root["rotation"] = _turn_to_y(up_in_world)
-    mesh: dict[str, object] = {"name": "mesh", "mesh": 0}
-    if offset.any():
-        mesh["translation"] = offset.tolist()
+def _material(page: Page | None, colored: bool, writer: _Writer) -> dict[str, Any]:
+    surface: dict[str, Any] = {"metallicFactor": 0.0, "roughnessFactor": 1.0}
+    material: dict[str, Any] = {
+        "name": "surface" if page is None else f"page_{page.tile}",
+        "doubleSided": True,
+        "pbrMetallicRoughness": surface,
+    }
+    if page is None:
+        if colored:
+            # The colours hold the light of the scene; it would be lit twice.
+            material["extensions"] = {"KHR_materials_unlit": {}}
+        return material
+    if "albedo" in page.images:
+        surface["baseColorTexture"] = writer.add_image(page.png("albedo"), f"albedo.{page.tile}")
+    if "roughness" in page.images:
+        surface["metallicRoughnessTexture"] = writer.add_image(
+            page.metallic_roughness_png(), f"metallic_roughness.{page.tile}"
+        )
+    if "normal" in page.images:
+        material["normalTexture"] = writer.add_image(page.png("normal"), f"normal.{page.tile}")
+    return material
+
+
+def _nodes(model: Model) -> list[dict[str, Any]]:
+    """A root that turns the world to +y and metres, and the mesh in the world of the input."""
+    place = model.placement
+    root: dict[str, Any] = {"name": "world", "children": [1]}
+    if place.is_turned:
+        root["rotation"] = Rotation.from_matrix(place.turn).as_quat().tolist()
+    if place.unit_m != 1:
+        root["scale"] = [place.unit_m] * 3
+    mesh: dict[str, Any] = {"name": "mesh", "mesh": 0}
+    if model.origin_in_world.any():
+        mesh["translation"] = model.origin_in_world.tolist()
     return [root, mesh]
 
 
-def _offset(vertices: np.ndarray) -> np.ndarray:
-    """Returns what to move the vertices by where single precision would be too coarse for them."""
-    low, high = vertices.min(axis=0), vertices.max(axis=0)
-    coarseness = np.spacing(np.float32(np.abs(vertices).max()))
-    if coarseness <= _COARSEST * np.linalg.norm(high - low):
-        return np.zeros(3)
-    return np.rint((low + high) / 2)
+def _bounds(pieces: Iterator[np.ndarray]) -> tuple[list[float], list[float]]:
+    """Returns the corners of the box around rows that come in pieces."""
+    boxes = np.array([(piece.min(axis=0), piece.max(axis=0)) for piece in pieces])
+    return boxes[:, 0].min(axis=0).tolist(), boxes[:, 1].max(axis=0).tolist()
 
 
-def _unit_normals(normals: np.ndarray) -> np.ndarray:
+def _unit(normals: np.ndarray) -> np.ndarray:
     """Returns normals of length 1, as glTF demands; unknown ones point along +y."""
     length = np.linalg.norm(normals, axis=-1, keepdims=True)
     known = normals / np.where(length > 0, length, 1)
     return np.where(length > 0, known, [0.0, 1.0, 0.0]).astype("<f4")
 
 
-def _turn_to_y(up_in_world: tuple[float, float, float]) -> list[float]:
-    """Returns the shortest rotation from a direction to +y, as glTF's quaternion xyzw."""
-    length = math.hypot(*up_in_world)
-    if not 0 < length < math.inf:
-        raise ExportError(
-            f"up_in_world {up_in_world} has no direction; give a vector or none", format="glb"
-        )
-    x, y, z = (value / length for value in up_in_world)
-    if y < -1 + 1e-9:
-        return [1.0, 0.0, 0.0, 0.0]
-    norm = math.sqrt(2 + 2 * y)
-    return [-z / norm, 0.0, x / norm, norm / 2]
+def _rgba(colors: np.ndarray) -> np.ndarray:
+    """Returns linear light in 16 bits, as glTF demands, opaque."""
+    linear = np.rint(linear_light(colors) * 65535).astype("<u2")
+    return np.pad(linear, ((0, 0), (0, 1)), constant_values=65535)
 
 
-def _container(document: dict[str, object], data: bytearray) -> bytes:
-    text = json.dumps(document, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 4)
-    total = 12 + 8 + len(text) + 8 + len(data)
-    if total > _LARGEST_BYTES:
+def _encoded(document: dict[str, Any]) -> bytes:
+    return json.dumps(document, separators=(",", ":")).encode()
+
+
+def _require_length(size_bytes: int) -> None:
+    if size_bytes > _LARGEST_BYTES:
         raise ExportError(
-            f"the mesh takes {total / 2**30:.1f} GiB, above the 4 GiB of a .glb; simplify it or "
+            f"the mesh takes {size_bytes / 2**30:.1f} GiB, above the 4 GiB of glTF; simplify it or "
             "export ply",
             format="glb",
         )
-    return b"".join(
-        [
-            struct.pack("<4sII", b"glTF", 2, total),
-            struct.pack("<I4s", len(text), b"JSON"),
-            text,
-            struct.pack("<I4s", len(data), b"BIN\0"),
-            data,
-        ]
-    )
-
-
-def _linear_16() -> np.ndarray:
-    """Returns linear light in 16 bits of each 8-bit sRGB value (IEC 61966-2-1)."""
-    value = np.arange(256) / 255
-    linear = np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
-    return np.rint(linear * 65535).astype("<u2")
-
-
-_LINEAR_16 = _linear_16()

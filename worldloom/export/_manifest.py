@@ -36,7 +36,9 @@ class Conventions:
     pixel_centre: str = "the centre of the top-left pixel is (0.5, 0.5)"
     world: str = "frame, scale and orientation of the input; cameras.json holds cam_from_world"
     faces: str = "counter-clockwise seen from outside"
-    colors: str = "sRGB, 8 bits; linear in mesh.glb, as glTF demands"
+    axes: str = "mesh.ply and point_cloud.ply: the world; others: docs/formats.md"
+    colors: str = "sRGB, 8 bits; at the vertices of a .glb linear, as glTF demands"
+    textures: str = "uv from the bottom left; normal maps in tangent space, +y up (OpenGL)"
     quaternions: str = "wxyz"
 
 
@@ -76,7 +78,7 @@ class FileRecord:
     path: str
     """Relative to the manifest, with forward slashes."""
     kind: str
-    """mesh, point_cloud, cameras or preview."""
+    """mesh, point_cloud, cameras, preview, textured_mesh, unwrapped or texture."""
     bytes: int
     sha256: str
 
@@ -101,7 +103,7 @@ class Manifest:
     degraded: bool = False
     """True where something failed."""
     counts: dict[str, int] = field(default_factory=dict[str, int])
-    """Points, vertices and faces."""
+    """Views, points, vertices, faces, and of a textured scene unwrapped_faces."""
     software: dict[str, str] = field(default_factory=dict[str, str])
     """Versions."""
     created: str = ""

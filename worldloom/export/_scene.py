@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal, cast
+from typing import cast
 
 import cv2
 import msgspec
@@ -12,8 +12,8 @@ from jaxtyping import UInt8
 
 from worldloom.cameras import CameraTrajectory, load_trajectory, save_trajectory
 from worldloom.errors import ExportError, InputError
+from worldloom.export._baked import load_baked, save_baked
 from worldloom.export._files import sha256_of, write_atomically
-from worldloom.export._gltf import mesh_glb
 from worldloom.export._manifest import (
     MANIFEST_FILE,
     FileRecord,
@@ -22,48 +22,17 @@ from worldloom.export._manifest import (
     load_manifest,
     save_manifest,
 )
-from worldloom.export._obj import mesh_obj
-from worldloom.export._ply import cloud_ply, mesh_ply, read_cloud_ply, read_mesh_ply
-from worldloom.scene import Mesh, PointCloud, ReconstructedScene
+from worldloom.export._meshes import MeshFormat, export_mesh
+from worldloom.export._ply import write_cloud, write_mesh
+from worldloom.export._ply_reader import read_cloud_ply, read_mesh_ply
+from worldloom.scene import ReconstructedScene
 
-MeshFormat = Literal["ply", "glb", "obj"]
-MESH_FORMATS: tuple[MeshFormat, ...] = ("ply", "glb", "obj")
+SCENE_FORMATS: tuple[MeshFormat, ...] = ("ply", "glb", "obj")
+MESH_FILE = "mesh.ply"
+TEXTURED_FILE = "textured.glb"
 CLOUD_FILE = "point_cloud.ply"
 CAMERA_FILE = "cameras.json"
 PREVIEW_FILE = "preview.png"
-_ENCODERS = {"ply": mesh_ply, "glb": mesh_glb, "obj": mesh_obj}
-
-
-def write_mesh(mesh: Mesh, path: Path) -> None:
-    """Writes a mesh in the format of the file's suffix: .ply, .glb or .obj.
-
-    Raises:
-        ExportError: the suffix is none of these, the mesh has no faces, or the file cannot be
-            written.
-    """
-    encode = _ENCODERS.get(path.suffix.lower().removeprefix("."))
-    if encode is None:
-        raise ExportError(
-            f"no mesh format has the suffix {path.suffix!r}; use .ply, .glb or .obj",
-            path=str(path),
-            format=path.suffix,
-        )
-    write_atomically(path, encode(mesh))
-
-
-def write_cloud(cloud: PointCloud, path: Path) -> None:
-    """Writes a point cloud as .ply.
-
-    Raises:
-        ExportError: the suffix is another, the cloud has no points, or the file cannot be written.
-    """
-    if path.suffix.lower() != ".ply":
-        raise ExportError(
-            f"no point cloud format has the suffix {path.suffix!r}; use .ply",
-            path=str(path),
-            format=path.suffix,
-        )
-    write_atomically(path, cloud_ply(cloud))
 
 
 def export_scene(
@@ -71,16 +40,18 @@ def export_scene(
     folder: Path,
     manifest: Manifest,
     preview: UInt8[np.ndarray, "h w 3"] | None = None,
-    formats: Sequence[MeshFormat] = MESH_FORMATS,
+    formats: Sequence[MeshFormat] = SCENE_FORMATS,
 ) -> Manifest:
     """Writes a scene into a folder, its manifest last: where `scene.json` is, the scene is whole.
 
     Args:
-        scene: Mesh, cloud and cameras.
+        scene: Mesh, cloud, cameras, and where there are some, the unwrapped mesh and its textures:
+            `textured.glb` to look at, `unwrapped.npz` and PNG files to read back.
         folder: Made where it does not exist; files of the same names are replaced.
         manifest: All but `counts` and `files`, which are filled in here.
         preview: Contact sheet, sRGB.
-        formats: Mesh formats, `mesh.<format>`; ply is always written, as it is what is read back.
+        formats: Formats of the full mesh with vertex colours, `mesh.<format>`; ply is always
+            written, as it is what is read back.
 
     Returns:
         The manifest as written.
@@ -95,14 +66,19 @@ def export_scene(
             "cameras; give one record a camera",
             path=str(folder),
         )
-    encoders = {f"mesh.{name}": _ENCODERS[name] for name in dict.fromkeys(("ply", *formats))}
     _require_content(scene)
     _forget(folder / MANIFEST_FILE)
-    # One after the other: each may be as large as what is left of the memory.
-    for name, encode in encoders.items():
-        write_atomically(folder / name, encode(scene.mesh))
-    write_atomically(folder / CLOUD_FILE, cloud_ply(scene.point_cloud))
-    kinds = {name: "mesh" for name in encoders} | {CLOUD_FILE: "point_cloud"}
+    write_mesh(scene.mesh, folder / MESH_FILE)
+    kinds = {MESH_FILE: "mesh", CLOUD_FILE: "point_cloud"}
+    for name in dict.fromkeys(formats):
+        if name != "ply":
+            export_mesh(scene, folder / f"mesh.{name}", include_textures=False)
+            kinds[f"mesh.{name}"] = "mesh"
+    write_cloud(scene.point_cloud, folder / CLOUD_FILE)
+    if scene.unwrapped is not None and scene.textures:
+        export_mesh(scene, folder / TEXTURED_FILE)
+        kinds[TEXTURED_FILE] = "textured_mesh"
+    kinds |= save_baked(scene, folder)
     if preview is not None:
         png = cv2.imencode(".png", cv2.cvtColor(preview, cv2.COLOR_RGB2BGR))[1].tobytes()
         write_atomically(folder / PREVIEW_FILE, png)
@@ -111,16 +87,23 @@ def export_scene(
     kinds[CAMERA_FILE] = "cameras"
     written = replace(
         manifest,
-        counts={
-            "views": len(scene.cameras),
-            "points": len(scene.point_cloud),
-            "vertices": len(scene.mesh.vertices_in_world),
-            "faces": len(scene.mesh.faces),
-        },
+        counts=_counts(scene),
         files=tuple(_record(folder, name, kind) for name, kind in sorted(kinds.items())),
     )
     save_manifest(written, folder)
     return written
+
+
+def _counts(scene: ReconstructedScene) -> dict[str, int]:
+    counts = {
+        "views": len(scene.cameras),
+        "points": len(scene.point_cloud),
+        "vertices": len(scene.mesh.vertices_in_world),
+        "faces": len(scene.mesh.faces),
+    }
+    if scene.unwrapped is not None:
+        counts["unwrapped_faces"] = len(scene.unwrapped.mesh.faces)
+    return counts
 
 
 def _require_content(scene: ReconstructedScene) -> None:
@@ -147,10 +130,13 @@ def load_scene(folder: Path, verify: bool = True) -> ReconstructedScene:
     manifest = load_manifest(folder)
     for record in manifest.files:
         _check(folder, record, verify)
+    unwrapped, textures = load_baked(folder, {record.path for record in manifest.files})
     return ReconstructedScene(
-        mesh=read_mesh_ply(folder / "mesh.ply"),
+        mesh=read_mesh_ply(folder / MESH_FILE),
         point_cloud=read_cloud_ply(folder / CLOUD_FILE),
         cameras=_cameras(folder / CAMERA_FILE, manifest.views),
+        unwrapped=unwrapped,
+        textures=textures,
         metadata=cast("dict[str, object]", msgspec.to_builtins(manifest)),
     )
 

@@ -11,7 +11,7 @@ from jaxtyping import Float32, UInt8
 
 from worldloom.cameras import save_trajectory
 from worldloom.errors import ConfigError, ExportError
-from worldloom.export import mesh_ply, write_atomically
+from worldloom.export import write_atomically, write_mesh
 from worldloom.render import RenderedView
 from worldloom.synthetic._scene import SyntheticScene
 
@@ -57,7 +57,7 @@ def write_scene(scene: SyntheticScene, folder: Path, every_depth: int = 2) -> No
             path=str(depth_folder),
         ) from error
     save_trajectory(scene.trajectory, folder / CAMERA_FILE)
-    write_atomically(folder / MESH_FILE, mesh_ply(scene.mesh))
+    write_mesh(scene.mesh, folder / MESH_FILE)
     images = _saving_depth(scene.frames(), depth_folder, every_depth)
     write_atomically(folder / VIDEO_FILE, encode_video(images, spec.width_px, spec.height_px))
 
