@@ -1,7 +1,7 @@
 """Depth maps of recorded scenes against their truth: accuracy, and whether confidence is right.
 
 usage: python -m tests.benchmarks.depth_truth DATA [--scenes NAME[:EVERY] ...] [--resolution PX]
-       [--fit] [--store DIR]
+       [--fit] [--store DIR] [--meshes DIR]
 
 DATA holds scene folders with `depth/*.png` (16 bit, millimetres, 0 = unknown, named by frame
 number). Prints one JSON line a scene: the share of truth pixels within 1, 2, 5 and 10% (a missing
@@ -25,9 +25,11 @@ from scipy.optimize import minimize
 from worldloom.bench import Bench, BenchConfig
 from worldloom.config import ReconstructionConfig
 from worldloom.depth import CheckResult, CheckWork, agreement, gather_evidence
+from worldloom.export import write_mesh
 from worldloom.ingest import IngestLimits, ingest, open_sources
 from worldloom.inline import InlineRunner
 from worldloom.pipeline import reconstruct
+from worldloom.scene import Mesh
 from worldloom.stage import Outcome, ProgressCallback, R, Stage, W
 
 DEPTH_STAGES = ("depth", "check", "retrieve", "refine")
@@ -81,6 +83,7 @@ def main() -> None:
     )
     parser.add_argument("--fit", action="store_true")
     parser.add_argument("--store", type=Path)
+    parser.add_argument("--meshes", type=Path, help="folder for the mesh of each scene")
     parser.add_argument("--resolution", type=int, default=ReconstructionConfig().resolution)
     options = parser.parse_args()
     everything: list[Judged] = []
@@ -88,14 +91,20 @@ def main() -> None:
         scene, _, every = name.partition(":")
         with tempfile.TemporaryDirectory() as folder:
             root = options.store / scene.replace("/", "_") if options.store else Path(folder)
-            judged, cpu_s = _judge(options.data / scene, int(every or 1), root, options.resolution)
+            judged, cpu_s, mesh = _judge(
+                options.data / scene, int(every or 1), root, options.resolution
+            )
+        if options.meshes:
+            write_mesh(mesh, options.meshes / f"{scene.replace('/', '_')}.ply")
         everything.extend(judged)
         print(json.dumps({"scene": name, "cpu_s_a_view": round(cpu_s, 2), **_summary(judged)}))
     if options.fit:
         print(json.dumps({"fitted": _fit(everything)}))
 
 
-def _judge(folder: Path, every: int, root: Path, resolution: int) -> tuple[list[Judged], float]:
+def _judge(
+    folder: Path, every: int, root: Path, resolution: int
+) -> tuple[list[Judged], float, Mesh]:
     runner = Watching(BenchConfig(str(root.resolve()), 1024))
     bench = runner.bench
     frames = ingest(
@@ -107,14 +116,14 @@ def _judge(folder: Path, every: int, root: Path, resolution: int) -> tuple[list[
         workers=2,
     )
     config = ReconstructionConfig(resolution=resolution)
-    reconstruct(frames, config, runner, bench, lambda _: None)
+    made = reconstruct(frames, config, runner, bench, lambda _: None)
     truth = {int(path.stem.split("-")[-1].split("_")[-1]): path for path in _depth_files(folder)}
     judged = [
         _judged(bench, work, result, truth[work.depth.frame.index])
         for work, result in runner.checks
         if work.depth.frame.index in truth
     ]
-    return judged, runner.cpu_s / len(frames)
+    return judged, runner.cpu_s / len(frames), made.mesh
 
 
 def _depth_files(folder: Path) -> list[Path]:

@@ -1,5 +1,6 @@
 """What a benchmark measures, and what counts as worse than the baseline."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,3 +57,11 @@ def regressions(measured: Sequence[Metric], baseline: Sequence[Metric]) -> list[
                 f"{expected.direction} is better, tolerance {expected.rel_tol:.0%}"
             )
     return lines
+
+
+def gate(measured: Sequence[Metric], baseline: Sequence[Metric]) -> int:
+    """Prints what is worse than the baseline allows; returns the exit code, 1 where anything is."""
+    worse = regressions(measured, baseline)
+    for line in worse:
+        print(f"worse: {line}", file=sys.stderr)
+    return int(bool(worse))
