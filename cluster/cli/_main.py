@@ -13,6 +13,7 @@ from cluster.cli._arguments import UsageError, parse
 from cluster.cli._demo import Demo
 from cluster.cli._export import Export
 from cluster.cli._info import Info
+from cluster.cli._panorama import Panoramas
 from cluster.cli._reconstruct import Reconstruct
 from cluster.cli._terminal import stdout_kept_clean, write_json
 from worldloom.errors import ConfigError, WorldloomError
@@ -22,6 +23,7 @@ OK, FAILED, USAGE, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
 
 Command = (
     Annotated[Reconstruct, tyro.conf.subcommand("reconstruct")]
+    | Annotated[Panoramas, tyro.conf.subcommand("panorama")]
     | Annotated[Demo, tyro.conf.subcommand("demo")]
     | Annotated[Export, tyro.conf.subcommand("export")]
     | Annotated[Info, tyro.conf.subcommand("info")]

@@ -91,22 +91,21 @@ def resampled(panorama: DistancePanorama, height_px: int) -> DistancePanorama:
     )
 
 
-def wrapped(
-    height: int, width: int, x: np.ndarray, y: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def wrapped(shape: tuple[int, ...], x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Returns the row and column of pixels that may lie beyond the seam or a pole (by one turn)."""
+    height, width = shape[:2]
     over = (y < 0) | (y >= height)
     row = np.where(y < 0, -1 - y, np.where(y >= height, 2 * height - 1 - y, y))
     return row, np.where(over, x + width // 2, x) % width
 
 
 def _at(panorama: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    return panorama[wrapped(*panorama.shape, x, y)]
+    return panorama[wrapped(panorama.shape, x, y)]
 
 
 def known_share(distance: Float32[np.ndarray, "h w"]) -> float:
     """Returns the share of the sphere whose distance is known."""
-    height, width = distance.shape
+    height = distance.shape[0]
     area = np.cos((np.arange(height) + 0.5) / height * np.pi - np.pi / 2)
     known: Bool[np.ndarray, "h w"] = distance > 0
     return float((known.mean(axis=1) * area).sum() / area.sum())

@@ -82,9 +82,7 @@ def sphere_grid(height_px: int) -> SphereGrid:
     )
 
 
-def sphere_faces(
-    grid: SphereGrid, inverse: Float64[np.ndarray, "v"]
-) -> Int32[np.ndarray, "f 3"]:
+def sphere_faces(grid: SphereGrid, inverse: Float64[np.ndarray, "v"]) -> Int32[np.ndarray, "f 3"]:
     """Triangulates the grid; faces wind counter-clockwise as seen from the centre.
 
     Args:

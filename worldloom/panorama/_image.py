@@ -59,13 +59,13 @@ class PanoramaImage:
             Colours, sRGB; and data, None where all of it is.
         """
         rays = view_rays(lens) @ pano_from_view.T
-        position = pixels_from_rays(rays, *self._size).astype(np.float32)
         # OpenCV's first pixel centre is 0, ours 0.5, and the border comes before it.
-        position += np.float32(_BORDER_PX - 0.5)
-        rgb = cv2.remap(self._rgb, position, None, cv2.INTER_CUBIC)
+        position = pixels_from_rays(rays, *self._size) + (_BORDER_PX - 0.5)
+        x, y = position[..., 0].astype(np.float32), position[..., 1].astype(np.float32)
+        rgb = cv2.remap(self._rgb, x, y, cv2.INTER_CUBIC)
         if self._level is None:
             return rgb, None
-        data = cv2.remap(self._level, position, None, cv2.INTER_LINEAR) >= _FULL_LEVEL
+        data = cv2.remap(self._level, x, y, cv2.INTER_LINEAR) >= _FULL_LEVEL
         return rgb, None if data.all() else data
 
 
@@ -93,9 +93,7 @@ def equatorial_pixels(width_px: int, height_px: int) -> Float32[np.ndarray, "h"]
     return (1 / level).astype(np.float32)
 
 
-def reduced_image(
-    rgb: UInt8[np.ndarray, "h w 3"], height_px: int
-) -> UInt8[np.ndarray, "h2 w2 3"]:
+def reduced_image(rgb: UInt8[np.ndarray, "h w 3"], height_px: int) -> UInt8[np.ndarray, "h2 w2 3"]:
     """Returns a panorama at another height, no larger: averaged, and smoothed near the poles."""
     return _smoothed(_reduced(rgb, height_px))
 

@@ -10,8 +10,8 @@ import numpy as np
 import scipy.sparse as sp
 from jaxtyping import Bool, Float64, Int32
 
-from worldloom.panorama._grid import SphereGrid
 from worldloom.panorama._distance import wrapped
+from worldloom.panorama._grid import SphereGrid
 from worldloom.panorama._rays import TURN
 
 _ROUNDS = 6
@@ -53,7 +53,7 @@ def sheet_from_panorama(
 
     def along(step_x: np.ndarray, step_y: int) -> list[np.ndarray]:
         return [
-            inverse[wrapped(*inverse.shape, columns + k * step_x, rows + k * step_y)]
+            inverse[wrapped(inverse.shape, columns + k * step_x, rows + k * step_y)]
             for k in (-2, -1, 1, 2)
         ]
 

@@ -109,9 +109,7 @@ def _directions(sampling: Sampling) -> Float64[np.ndarray, "n 3"]:
         longitude = index * math.tau / 10
         latitude = -ring if index % 2 == 0 else ring
         level = math.cos(latitude)
-        found.append(
-            (level * math.sin(longitude), math.sin(latitude), level * math.cos(longitude))
-        )
+        found.append((level * math.sin(longitude), math.sin(latitude), level * math.cos(longitude)))
     return np.array([*found[2:], *found[:2]])
 
 

@@ -42,7 +42,9 @@ def render_panorama(
     return RenderedPanorama(world_from_pano, developed(radiance), distance)
 
 
-def _cast(scene: SyntheticScene, world_from_pano: Float64[np.ndarray, "4 4"], height_px: int) -> RayHits:
+def _cast(
+    scene: SyntheticScene, world_from_pano: Float64[np.ndarray, "4 4"], height_px: int
+) -> RayHits:
     rays = pixel_rays(2 * height_px, height_px).reshape(-1, 3) @ world_from_pano[:3, :3].T
     origins = np.broadcast_to(world_from_pano[:3, 3], rays.shape)
     return scene.caster.cast(origins, rays)
