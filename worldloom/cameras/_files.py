@@ -129,8 +129,8 @@ def load_poses(path: str | Path) -> CameraTrajectory:
     """Reads a trajectory of pictures without a lens: panoramas.
 
     Args:
-        path: As in `load_trajectory`; intrinsics in the file are read over where the format allows
-            it, and a `transforms.json` may name the camera model EQUIRECTANGULAR.
+        path: As in `load_trajectory`. Intrinsics may be missing and are not looked at, but COLMAP
+            has to hold some; a `transforms.json` may name the camera model EQUIRECTANGULAR.
 
     Returns:
         The trajectory; its intrinsics mean nothing.
@@ -142,7 +142,7 @@ def load_poses(path: str | Path) -> CameraTrajectory:
     if not place.exists():
         raise Origin(place).error("does not exist; check the path")
     place = _file_in(place)
-    source = TrajectorySource(place, _name_of(place), None, _NO_LENS)
+    source = TrajectorySource(place, _name_of(place), None, _NO_LENS, poses_only=True)
     return _CODECS[_detected(place)].read(source)
 
 
