@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Protocol, TypeVar, cast
+from typing import TypeVar, cast
 
 import msgspec
 
@@ -41,23 +41,10 @@ RunnerFactory = Callable[[BenchConfig], Runner]
 """Makes a runner on a store: `InlineRunner`, `cluster.ray_runner.RayRunner`, or either with
 settings bound by `functools.partial`."""
 ARTIFACTS_FOLDER = "artifacts"
-
-
-class Make(Protocol):
-    """A method: `reconstruct`, or one with the same face."""
-
-    def __call__(
-        self,
-        frames: Sequence[Frame],
-        config: ReconstructionConfig,
-        runner: Runner,
-        bench: Bench,
-        on_progress: ProgressCallback,
-    ) -> Reconstruction:
-        """Makes mesh and cloud from frames."""
-        ...
-
-
+Make = Callable[
+    [Sequence[Frame], ReconstructionConfig, Runner, Bench, ProgressCallback], Reconstruction
+]
+"""A method: `reconstruct`, or one with the same face."""
 T = TypeVar("T")
 
 

@@ -53,32 +53,45 @@ def background(first: Foreground, reach_steps: int, max_jump: float) -> Backgrou
         reach_steps: Edges that it goes on behind a cut; 0 for none.
         max_jump: Relative distance that has to lie between the layers.
     """
-    grown = _grown(first, reach_steps, max_jump)
+    cuts = _cuts(first)
+    grown = _grown(first, cuts, reach_steps, max_jump)
     if not len(grown.vertex):
         return grown
-    return _behind(_relaxed(first, grown, max_jump), first, max_jump)
+    return _behind(_relaxed(first, cuts, grown, max_jump), first, max_jump)
 
 
-def _cut_edges(first: Foreground) -> tuple[Int64[np.ndarray, "c"], Int64[np.ndarray, "c"]]:
-    """The near and the far ends of the edges that are cut."""
+@dataclass(frozen=True, eq=False)
+class _Cuts:
+    """The edges that are cut."""
+
+    near: Int64[np.ndarray, "c"]
+    """Vertex before the cut, one an edge."""
+    far: Int64[np.ndarray, "c"]
+    """Vertex behind it."""
+    far_colors: Float64[np.ndarray, "v 3"]
+    """Colours to carry on from vertices behind a cut."""
+
+
+def _cuts(first: Foreground) -> _Cuts:
     cut = first.edges[~first.joined].astype(np.int64)
+    cut = cut[(first.sheet.inverse[cut] > 0).all(axis=1)]
     inverse = first.sheet.inverse[cut]
-    cut, inverse = cut[(inverse > 0).all(axis=1)], inverse[(inverse > 0).all(axis=1)]
     swap = inverse[:, 0] < inverse[:, 1]
     near, far = np.where(swap, cut[:, 1], cut[:, 0]), np.where(swap, cut[:, 0], cut[:, 1])
-    return near, far
+    return _Cuts(near, far, _clean_colors(first, cut))
 
 
-def _grown(first: Foreground, reach_steps: int, max_jump: float) -> Background:
+def _grown(
+    first: Foreground, cuts: _Cuts, reach_steps: int, max_jump: float
+) -> Background:
     """Carries planes and colours of the far side on, edge by edge, under the near side."""
     count = len(first.rays)
     inverse = first.sheet.inverse
     plane, color = np.zeros((count, 3)), np.zeros((count, 3))
     steps = np.zeros(count, np.int64)
-    near, far = _cut_edges(first)
-    links = sp.csr_matrix((np.ones(len(near)), (near, far)), shape=(count, count))
+    links = sp.csr_matrix((np.ones(len(cuts.near)), (cuts.near, cuts.far)), shape=(count, count))
     around = symmetric(first.edges, count)
-    sources = first.sheet.plane, _clean_colors(first, near, far)
+    sources = first.sheet.plane, cuts.far_colors
     for step in range(1, reach_steps + 1):
         number = np.asarray(links.sum(axis=1)).ravel()
         reached = np.nonzero((number > 0) & (steps == 0) & (inverse > 0))[0]
@@ -101,26 +114,27 @@ def _grown(first: Foreground, reach_steps: int, max_jump: float) -> Background:
 
 
 def _clean_colors(
-    first: Foreground, near: Int64[np.ndarray, "c"], far: Int64[np.ndarray, "c"]
+    first: Foreground, cut: Int64[np.ndarray, "c 2"]
 ) -> Float64[np.ndarray, "v 3"]:
-    """Colours of far ends from their neighbours away from the cut: their own are mixed there."""
+    """Colours of the ends of cuts from their neighbours away from them: their own are mixed."""
     count = len(first.rays)
     mixed = np.zeros(count, bool)
-    mixed[near], mixed[far] = True, True
+    mixed[cut.ravel()] = True
     around = symmetric(first.edges[first.joined], count) @ sp.diags((~mixed).astype(np.float64))
     number = np.asarray(around.sum(axis=1)).ravel()
     mean = (around @ first.colors) / np.maximum(number, 1)[:, None]
     return np.where((mixed & (number > 0))[:, None], mean, first.colors)
 
 
-def _relaxed(first: Foreground, grown: Background, max_jump: float) -> Background:
+def _relaxed(
+    first: Foreground, cuts: _Cuts, grown: Background, max_jump: float
+) -> Background:
     """Interpolates planes and colours between the cuts that they come from (Laplace)."""
     count = len(first.rays)
     place = np.full(count, -1, np.int64)
     place[grown.vertex] = np.arange(len(grown.vertex))
-    near, far = _cut_edges(first)
-    rooted = place[near] >= 0
-    near, far = place[near[rooted]], far[rooted]
+    rooted = place[cuts.near] >= 0
+    near, far = place[cuts.near[rooted]], cuts.far[rooted]
     # Planes of a far side that disagrees with what was carried here belong to another surface.
     said = (first.sheet.plane[far] * first.rays[grown.vertex[near]]).sum(axis=1)
     agrees = np.abs(said - grown.sheet.inverse[near]) <= 2 * max_jump * grown.sheet.inverse[near]
@@ -135,7 +149,7 @@ def _relaxed(first: Foreground, grown: Background, max_jump: float) -> Backgroun
     # A weak hold on what was carried there keeps parts that lost their roots where they are.
     weak = 1e-3
     degree = np.asarray(links.sum(axis=1)).ravel() + held + weak
-    known = np.concatenate([first.sheet.plane, _clean_colors(first, grown.vertex, far)], axis=1)
+    known = np.concatenate([first.sheet.plane, cuts.far_colors], axis=1)
     right = sp.csr_matrix((np.ones(len(near)), (near, far)), shape=(size, count)) @ known
     right += weak * np.concatenate([grown.sheet.plane, grown.colors], axis=1)
     solved = splu(sp.csc_matrix(sp.diags(degree) - links)).solve(right)

@@ -9,6 +9,9 @@ from worldloom.panorama._rays import pixel_rays, pixels_from_rays
 
 _SMOOTH_RATIO = 1.15
 """Neighbours whose distances differ by more are not averaged: they may be two surfaces."""
+_CENTRE = 1 - 1e-6
+"""Weight from which on a ray goes through the centre of a pixel, whose number then stays as it
+is."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +70,8 @@ def sampled_distance(
     nearest = np.take_along_axis(corners, weights.argmax(axis=0)[None], axis=0)[0]
     known = corners.min(axis=0) > 0
     safe = np.where(corners > 0, corners, 1)
-    one_surface = known & (corners.max(axis=0) <= _SMOOTH_RATIO * safe.min(axis=0))
+    between = weights.max(axis=0) < _CENTRE
+    one_surface = known & between & (corners.max(axis=0) <= _SMOOTH_RATIO * safe.min(axis=0))
     blended = 1 / (weights / safe).sum(axis=0)
     return np.where(one_surface, blended, nearest).astype(np.float32)
 
@@ -96,7 +100,7 @@ def wrapped(shape: tuple[int, ...], x: np.ndarray, y: np.ndarray) -> tuple[np.nd
     height, width = shape[:2]
     over = (y < 0) | (y >= height)
     row = np.where(y < 0, -1 - y, np.where(y >= height, 2 * height - 1 - y, y))
-    return row, np.where(over, x + width // 2, x) % width
+    return np.asarray(row), np.asarray(np.where(over, x + width // 2, x) % width)
 
 
 def _at(panorama: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:

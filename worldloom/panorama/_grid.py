@@ -1,6 +1,7 @@
 """A triangulated sphere on the pixels of a panorama: rings that thin out towards the poles."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int32, Int64
@@ -33,11 +34,6 @@ class SphereGrid:
     """Columns to the next vertex of its ring."""
     ring_start: Int64[np.ndarray, "r"]
     """First vertex of each ring, and behind the last one."""
-
-    @property
-    def ring_sizes(self) -> Int64[np.ndarray, "h"]:
-        """Vertices of each ring."""
-        return np.diff(self.ring_start)
 
     @property
     def zenith(self) -> int:
@@ -90,15 +86,10 @@ def sphere_faces(grid: SphereGrid, inverse: Float64[np.ndarray, "v"]) -> Int32[n
         inverse: Inverse distances of the vertices: of the two ways to cut a square of four, the
             one along the smaller step is taken.
     """
-    starts, sizes = grid.ring_start, grid.ring_sizes
-    first = _ring(starts[0], sizes[0])
-    strips = [_fan(grid.zenith, first, _next(first))]
-    for upper in range(len(sizes) - 1):
-        above = _ring(starts[upper], sizes[upper])
-        below = _ring(starts[upper + 1], sizes[upper + 1])
-        strips.append(_strip(above, below, inverse))
-    last = _ring(starts[-2], sizes[-1])
-    strips.append(_fan(grid.nadir, _next(last), last))
+    rings = np.split(np.arange(1, len(grid.rays) - 1), grid.ring_start[1:-1] - 1)
+    strips = [_fan(grid.zenith, rings[0], _next(rings[0]))]
+    strips += [_strip(above, below, inverse) for above, below in pairwise(rings)]
+    strips.append(_fan(grid.nadir, _next(rings[-1]), rings[-1]))
     return np.concatenate(strips).astype(np.int32)
 
 
@@ -109,10 +100,6 @@ def _strides(width_px: int, height_px: int) -> np.ndarray:
         powers.append(2 * powers[-1])
     span = equatorial_pixels(width_px, height_px)
     return np.array(powers)[np.searchsorted(powers, span + 1e-6, side="right") - 1]
-
-
-def _ring(start: int, size: int) -> Int64[np.ndarray, "n"]:
-    return np.arange(start, start + size)
 
 
 def _next(ring: Int64[np.ndarray, "n"]) -> Int64[np.ndarray, "n"]:

@@ -129,7 +129,7 @@ def _whole(
 
 def _filled_faces(
     layers: _Layers, faces: Int32[np.ndarray, "f 3"], max_jump: float
-) -> Int32[np.ndarray, "f 3"]:
+) -> Int32[np.ndarray, "g 3"]:
     """Faces whose near corners have moved to the second layer, where that makes them whole."""
     count = len(layers.grid.rays)
     moved = np.arange(count, dtype=np.int32)
