@@ -28,7 +28,7 @@ class BallRoom:
         """Along unit rays from a place inside, to a wall."""
         with np.errstate(divide="ignore"):
             reach = (np.where(rays > 0, 1, -1) * np.array(self.half_m) - centre) / rays
-        return reach.min(axis=-1)
+        return np.where(rays == 0, np.inf, reach).min(axis=-1)
 
     def colors(self, points: np.ndarray) -> np.ndarray:
         """Smooth colours of space, sRGB."""
@@ -58,9 +58,7 @@ class BallRoom:
 def turned(yaw_deg: float, pitch_deg: float, position: tuple[float, float, float]) -> np.ndarray:
     """A pose: turned about y, then about x."""
     yaw, pitch = np.radians([yaw_deg, pitch_deg])
-    about_y = np.array(
-        [[np.cos(yaw), 0, np.sin(yaw)], [0, 1, 0], [-np.sin(yaw), 0, np.cos(yaw)]]
-    )
+    about_y = np.array([[np.cos(yaw), 0, np.sin(yaw)], [0, 1, 0], [-np.sin(yaw), 0, np.cos(yaw)]])
     about_x = np.array(
         [[1, 0, 0], [0, np.cos(pitch), -np.sin(pitch)], [0, np.sin(pitch), np.cos(pitch)]]
     )

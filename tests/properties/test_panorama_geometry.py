@@ -46,7 +46,7 @@ def test_a_pixel_comes_back_from_its_ray(x: float, y: float, height: int) -> Non
 @given(st.floats(-3, 3), st.floats(0, 1), heights)
 def test_a_turn_to_the_side_is_the_same_pixel(x: float, y: float, height: int) -> None:
     pixel = np.array([x * height, y * height])
-    once_more = pixel + [2 * height, 0]
+    once_more = pixel + np.array([2 * height, 0])
     np.testing.assert_allclose(
         rays_from_pixels(pixel, 2 * height, height),
         rays_from_pixels(once_more, 2 * height, height),

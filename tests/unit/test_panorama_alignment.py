@@ -1,5 +1,6 @@
 """Predictions of single views, each in a unit of its own, joined to one panorama."""
 
+import cv2
 import numpy as np
 import pytest
 
@@ -75,15 +76,16 @@ def test_there_are_no_steps_where_views_end() -> None:
         values = view.prediction.values * slope
         found = Prediction(values.astype(np.float32), view.prediction.known)
         crooked.append(PredictedView(view.camera, view.pano_from_view, found))
-    joined = blended_distance(
-        crooked, align_views(crooked, "inverse_depth"), "inverse_depth", 128
-    )
+    joined = blended_distance(crooked, align_views(crooked, "inverse_depth"), "inverse_depth", 128)
     rays = pixel_rays(256, 128) @ POSE[:3, :3].T
-    ratio = np.log(joined.distance / ROOM.distance(rays, POSE[:3, 3]))
-    rows = slice(40, 88)
-    steps = np.abs(ratio - np.roll(ratio, 1, axis=1))[rows]
-    assert np.ptp(ratio[rows]) > 0.05, "the views do disagree"
-    assert np.percentile(steps, 99) < 0.025
+    truth = ROOM.distance(rays, POSE[:3, 3])
+    ratio = np.log(joined.distance / truth)
+    wall = truth == ROOM.wall_distance(rays, POSE[:3, 3])
+    smooth = np.asarray(cv2.erode(wall.astype(np.uint8), np.ones((9, 9), np.uint8))) > 0
+    across = np.abs(ratio - np.roll(ratio, 1, axis=1))[40:88]
+    assert np.ptp(ratio[smooth]) > 0.1, "the views do disagree"
+    # The rims of neighbours differ by 0.2; over the ten degrees of overlap that is 0.028 a pixel.
+    assert across[smooth[40:88]].max() < 0.03
 
 
 def test_metres_stay_metres() -> None:
@@ -107,7 +109,7 @@ def test_the_unit_of_inverse_depth_is_the_median_distance_and_sky_is_left_out() 
     views = predictions("cube", "inverse_depth")
     joined = blended_distance(views, align_views(views, "inverse_depth"), "inverse_depth", 64)
     assert np.median(joined.distance[joined.distance > 0]) == pytest.approx(1, rel=0.01)
-    assert 0 < joined.confidence[joined.distance > 0].min()
+    assert joined.confidence[joined.distance > 0].min() > 0
     assert joined.confidence.max() <= 0.5
 
 

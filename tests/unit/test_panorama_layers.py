@@ -108,29 +108,37 @@ def test_the_ball_is_cut_from_the_wall_and_nothing_else_is(room: LayeredSurface)
     assert np.abs(away - outline).max() < 3 * 180 / HEIGHT, "the only rim is the outline"
 
 
-def test_the_wall_goes_on_behind_the_ball(room: LayeredSurface) -> None:
-    """Planes are carried on as planes: what is filled in lies on the walls that are hidden."""
-    filled = room.mesh.vertices_in_world[room.shown_vertices :]
-    assert len(filled) > 50
-    footprint = np.linalg.norm(filled - POSE[:3, 3], axis=1) * np.pi / HEIGHT
-    assert np.median(ROOM.off_walls(filled) / footprint) < 0.3
-    rays = (filled - POSE[:3, 3]) / np.linalg.norm(filled - POSE[:3, 3], axis=1, keepdims=True)
-    first = ROOM.distance(rays, POSE[:3, 3])
-    assert (np.linalg.norm(filled - POSE[:3, 3], axis=1) > 1.04 * first).all()
-    assert room.mesh.colors is not None
-    error = room.mesh.colors[room.shown_vertices :].astype(float) - ROOM.colors(filled)
+def test_the_wall_goes_on_behind_the_ball() -> None:
+    """Planes are carried on as planes: what is filled in lies on the wall, and closes it."""
+    flat = BallRoom(ball_m=(0.2, -0.1, 1.3))
+    image, distance = flat.panorama(HEIGHT, POSE)
+    made = surface(distance, image, LayerConfig(reach_deg=45.0))
+    filled = made.mesh.vertices_in_world[made.shown_vertices :]
+    assert len(filled) > 300
+    reach = np.linalg.norm(filled - POSE[:3, 3], axis=1)
+    assert (flat.off_walls(filled) / (reach * np.pi / HEIGHT)).max() < 0.3
+    assert (
+        reach > 1.04 * flat.distance((filled - POSE[:3, 3]) / reach[:, None], POSE[:3, 3])
+    ).all()
+    assert made.mesh.colors is not None
+    error = made.mesh.colors[made.shown_vertices :].astype(float) - flat.colors(filled)
     assert np.abs(error).mean() < 25, "colours are blurred, not made up"
-
-
-def test_both_layers_close_the_wall_behind_the_ball(room: LayeredSurface) -> None:
-    """Seen with the ball taken away, the wall has one hole at most: beyond the reach."""
-    wide = surface(*ROOM.panorama(HEIGHT, POSE)[::-1], config=LayerConfig(reach_deg=45.0))
-    on_ball = np.abs(
-        np.linalg.norm(wide.mesh.vertices_in_world - np.array(ROOM.ball_m), axis=1) - ROOM.radius_m
-    )
-    ball = on_ball < 1e-4
-    rest = wide.mesh.faces[~ball[wide.mesh.faces].any(axis=1)]
+    # Seen with the ball taken away, the wall has no hole.
+    radius = np.linalg.norm(made.mesh.vertices_in_world - np.array(flat.ball_m), axis=1)
+    ball = np.abs(radius - flat.radius_m) < 1e-4
+    rest = made.mesh.faces[~ball[made.mesh.faces].any(axis=1)]
+    assert ball.sum() > 300
     assert len(boundary_edges(rest)) == 0
+
+
+def test_in_a_corner_what_is_filled_in_stays_behind_and_near(room: LayeredSurface) -> None:
+    """The ball of this room hides where floor and wall meet; both go on, to about there."""
+    filled = room.mesh.vertices_in_world[room.shown_vertices :]
+    reach = np.linalg.norm(filled - POSE[:3, 3], axis=1)
+    rays = (filled - POSE[:3, 3]) / reach[:, None]
+    assert len(filled) > 50
+    assert (reach > 1.04 * ROOM.distance(rays, POSE[:3, 3])).all()
+    assert np.percentile(ROOM.off_walls(filled), 95) < 0.15
 
 
 def test_the_cloud_tells_what_was_seen_from_what_was_filled_in(room: LayeredSurface) -> None:

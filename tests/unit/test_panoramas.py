@@ -1,7 +1,6 @@
 """Panoramas end to end: files in, scene folder out."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -14,10 +13,19 @@ from worldloom import InlineRunner, reconstruct_from_panorama
 from worldloom.bench import BenchConfig
 from worldloom.cameras import Camera, CameraIntrinsics, CameraTrajectory, load_poses
 from worldloom.config import ReconstructionConfig
-from worldloom.errors import ConfigError, FrameCountError, InputError, TrajectoryError
+from worldloom.errors import (
+    ConfigError,
+    FrameCountError,
+    InputError,
+    ReconstructionError,
+    TrajectoryError,
+)
 from worldloom.export import load_scene
+from worldloom.ingest import IngestLimits, open_panoramas
+from worldloom.learned import ModelCard, ModelRef, Prediction
 from worldloom.metrics import ScoreSettings, score_against_mesh
 from worldloom.panorama import DepthSource, SphereSampling
+from worldloom.panorama._image import view_rays
 from worldloom.panoramas import reconstruct_panoramas
 from worldloom.plan import PlanConfig, depth_ranges, plan_views
 from worldloom.synthetic import SceneSpec, build_scene, render_panorama
@@ -92,25 +100,19 @@ def test_one_panorama_with_depth_becomes_a_scene(panorama: Path, tmp_path: Path)
     assert all(s["reused"] == s["items"] for s in stages if s["stage"].startswith("panorama"))  # type: ignore[attr-defined, index]
 
 
-def test_depth_arrays_and_other_samplings_give_the_same_mesh(
+def test_resolution_is_that_of_the_mesh_and_no_finer_than_the_panorama(
     panorama: Path, tmp_path: Path
 ) -> None:
-    """The views are for looking at; the mesh comes from the panorama itself."""
-    depth = np.load(panorama.with_name("depth.npy"))
-    config = ReconstructionConfig(resolution=96)
-    meshes = [
+    depth = DepthSource(np.load(panorama.with_name("depth.npy")))
+    sizes = [
         reconstruct_panoramas(
-            [panorama], tmp_path / kind, config, sampling=SphereSampling(kind),  # type: ignore[arg-type]
-            depth=DepthSource(depth), runner=inline,
-        ).mesh
-        for kind in ("cube", "icosahedron")
+            [panorama], tmp_path / str(px), ReconstructionConfig(resolution=px),
+            sampling=SphereSampling("icosahedron"), depth=depth, runner=inline,
+        ).metadata["evidence"]["layers"]["grid_px"]  # type: ignore[index]
+        for px in (64, 2048)
     ]  # fmt: skip
-    finest = replace(config, resolution=2048)
-    fine = reconstruct_panoramas(
-        [panorama], tmp_path / "fine", finest, depth=DepthSource(depth), runner=inline
-    ).mesh
-    assert len(fine.faces) > len(meshes[0].faces)
-    assert len(meshes[1].faces) > 10_000
+    # 64 pixels over 90 degrees: a focal length of 32, hence 101 rows, in steps of 32.
+    assert sizes == [[192, 96], [256, 128]]
 
 
 def test_transparent_pixels_are_left_out(panorama: Path, tmp_path: Path) -> None:
@@ -129,17 +131,56 @@ def test_transparent_pixels_are_left_out(panorama: Path, tmp_path: Path) -> None
     assert latitude.min() == pytest.approx(-90, abs=1)
 
 
-def test_a_depth_model_makes_a_scene_and_is_recorded(panorama: Path, tmp_path: Path) -> None:
-    """Random weights see nothing, but what comes out is whole: smooth, closed, marked."""
-    model = save_tiny_model(tmp_path / "tiny", kind="metric")
+class Oracle:
+    """Knows the inverse depth of the views of the room, in the order in which they come."""
+
+    def __init__(self, ref: ModelRef, sampling: SphereSampling) -> None:
+        self.card = ModelCard(ref, "oracle", "none")
+        self._views = iter(sampling.cameras(2 * HEIGHT, np.eye(4)))
+
+    def predict(self, image: np.ndarray) -> Prediction:
+        camera = next(self._views).resized(image.shape[1], image.shape[0])
+        rays = view_rays(camera) @ camera.world_from_cam[:3, :3].T
+        length = np.linalg.norm(rays, axis=-1)
+        inverse = length / ROOM.distance(rays / length[..., None], np.zeros(3))
+        scale = 1 + abs(float(camera.forward_in_world[0]))
+        return Prediction((scale * inverse - 0.1).astype(np.float32), np.ones(length.shape, bool))
+
+
+def test_a_depth_model_makes_a_scene_and_is_recorded(
+    panorama: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = save_tiny_model(tmp_path / "tiny")
+
+    loaded: list[Oracle] = []
+
+    def load(_bench: object, ref: ModelRef) -> Oracle:
+        loaded[:] = loaded or [Oracle(ref, SphereSampling())]
+        return loaded[0]
+
+    monkeypatch.setattr("worldloom.learned._predict.load_estimator", load)
     scene = reconstruct_from_panorama(
-        panorama, None, tmp_path / "out", depth_model=model, resolution=64, runner=inline
+        panorama, None, tmp_path / "out", depth_model=model, resolution=96, runner=inline
     )
     evidence = scene.metadata["evidence"]
     assert [m["licence"] for m in evidence["models"]] == ["apache-2.0"]  # type: ignore[index]
     assert len(evidence["layers"]["alignments"]) == 6  # type: ignore[index]
     assert scene.point_cloud.confidence.max() <= 0.5
-    assert np.isfinite(scene.mesh.vertices_in_world).all()
+    shown = scene.mesh.vertices_in_world[: evidence["layers"]["shown_vertices"]]  # type: ignore[index]
+    distance = np.linalg.norm(shown, axis=1)
+    truth = ROOM.distance(shown / distance[:, None], np.zeros(3))
+    ratio = distance / truth
+    # The unit of inverse depth is unknown: the median distance is 1.
+    assert np.percentile(np.abs(ratio / np.median(ratio) - 1), 95) < 0.02
+
+
+def test_a_model_that_contradicts_itself_is_refused(panorama: Path, tmp_path: Path) -> None:
+    """Random weights: no scales bring the views together."""
+    model = save_tiny_model(tmp_path / "tiny")
+    with pytest.raises(ReconstructionError, match="contradict each other"):
+        reconstruct_from_panorama(
+            panorama, None, tmp_path / "out", depth_model=model, resolution=64, runner=inline
+        )
 
 
 @pytest.mark.slow
@@ -242,8 +283,6 @@ def test_settings_that_do_not_go_together_are_refused(panorama: Path, tmp_path: 
 
 
 def test_poses_go_by_name_or_by_order(tmp_path: Path) -> None:
-    from worldloom.ingest import IngestLimits, open_panoramas
-
     paths = [
         save_image(tmp_path / f"{name}.png", np.zeros((64, 128, 3), np.uint8)) for name in "ba"
     ]
@@ -257,8 +296,8 @@ def test_poses_go_by_name_or_by_order(tmp_path: Path) -> None:
     tum.write_text("0 5 0 0 0 0 0 1\n1 6 0 0 0 0 0 1\n")
     sources = open_panoramas(paths, tum, SphereSampling(), limits=limits)
     assert [source.trajectory.centres_in_world[0, 0] for source in sources] == [5, 6]
-    with pytest.raises(FrameCountError, match="2 panoramas, but the trajectory poses has 1 poses"):
-        tum.write_text("0 5 0 0 0 0 0 1\n")
+    tum.write_text("0 5 0 0 0 0 0 1\n")
+    with pytest.raises(FrameCountError, match=r"2 panoramas, but the trajectory .* has 1 poses"):
         open_panoramas(paths, tum, SphereSampling(), limits=limits)
 
 

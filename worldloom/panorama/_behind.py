@@ -62,7 +62,7 @@ def background(first: Foreground, reach_steps: int, max_jump: float) -> Backgrou
 
 @dataclass(frozen=True, eq=False)
 class _Cuts:
-    """The edges that are cut."""
+    """The edges that are cut, with something behind them."""
 
     near: Int64[np.ndarray, "c"]
     """Vertex before the cut, one an edge."""
@@ -78,12 +78,14 @@ def _cuts(first: Foreground) -> _Cuts:
     inverse = first.sheet.inverse[cut]
     swap = inverse[:, 0] < inverse[:, 1]
     near, far = np.where(swap, cut[:, 1], cut[:, 0]), np.where(swap, cut[:, 0], cut[:, 1])
-    return _Cuts(near, far, _clean_colors(first, cut))
+    # What is itself before a cut is the rim of something round, and no background.
+    is_near = np.zeros(len(first.rays), bool)
+    is_near[near] = True
+    real = ~is_near[far]
+    return _Cuts(near[real], far[real], _clean_colors(first, cut))
 
 
-def _grown(
-    first: Foreground, cuts: _Cuts, reach_steps: int, max_jump: float
-) -> Background:
+def _grown(first: Foreground, cuts: _Cuts, reach_steps: int, max_jump: float) -> Background:
     """Carries planes and colours of the far side on, edge by edge, under the near side."""
     count = len(first.rays)
     inverse = first.sheet.inverse
@@ -113,9 +115,7 @@ def _grown(
     return Background(vertex, Sheet(at, plane[vertex]), color[vertex], steps[vertex])
 
 
-def _clean_colors(
-    first: Foreground, cut: Int64[np.ndarray, "c 2"]
-) -> Float64[np.ndarray, "v 3"]:
+def _clean_colors(first: Foreground, cut: Int64[np.ndarray, "c 2"]) -> Float64[np.ndarray, "v 3"]:
     """Colours of the ends of cuts from their neighbours away from them: their own are mixed."""
     count = len(first.rays)
     mixed = np.zeros(count, bool)
@@ -126,9 +126,7 @@ def _clean_colors(
     return np.where((mixed & (number > 0))[:, None], mean, first.colors)
 
 
-def _relaxed(
-    first: Foreground, cuts: _Cuts, grown: Background, max_jump: float
-) -> Background:
+def _relaxed(first: Foreground, cuts: _Cuts, grown: Background, max_jump: float) -> Background:
     """Interpolates planes and colours between the cuts that they come from (Laplace)."""
     count = len(first.rays)
     place = np.full(count, -1, np.int64)
