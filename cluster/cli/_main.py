@@ -23,10 +23,10 @@ OK, FAILED, USAGE, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
 
 Command = (
     Annotated[Reconstruct, tyro.conf.subcommand("reconstruct")]
-    | Annotated[Panoramas, tyro.conf.subcommand("panorama")]
     | Annotated[Demo, tyro.conf.subcommand("demo")]
     | Annotated[Export, tyro.conf.subcommand("export")]
     | Annotated[Info, tyro.conf.subcommand("info")]
+    | Annotated[Panoramas, tyro.conf.subcommand("panorama")]
 )
 
 
