@@ -15,6 +15,10 @@ from scipy.sparse.linalg import splu
 
 from worldloom.panorama._planes import Sheet, symmetric
 
+_BEHIND = 0.2
+"""Share of the jump that makes a cut, by which the second layer has to lie behind the first: it may
+come close where the two surfaces meet."""
+
 
 @dataclass(frozen=True, eq=False)
 class Background:
@@ -51,7 +55,7 @@ def background(first: Foreground, reach_steps: int, max_jump: float) -> Backgrou
     Args:
         first: The first layer.
         reach_steps: Edges that it goes on behind a cut; 0 for none.
-        max_jump: Relative distance that has to lie between the layers.
+        max_jump: Relative step of distance that makes a cut.
     """
     cuts = _cuts(first)
     grown = _grown(first, cuts, reach_steps, max_jump)
@@ -103,7 +107,7 @@ def _grown(first: Foreground, cuts: _Cuts, reach_steps: int, max_jump: float) ->
         guess = (taken @ sources[0]) / number[reached, None]
         tint = (taken @ sources[1]) / number[reached, None]
         at = (guess * first.rays[reached]).sum(axis=1)
-        hidden = (at > 0) & (at < inverse[reached] * (1 - max_jump))
+        hidden = (at > 0) & (at < inverse[reached] * (1 - _BEHIND * max_jump))
         new = reached[hidden]
         plane[new], color[new], steps[new] = guess[hidden], tint[hidden], step
         # From here on only from what was reached in this step.
@@ -159,7 +163,7 @@ def _relaxed(first: Foreground, cuts: _Cuts, grown: Background, max_jump: float)
 def _behind(layer: Background, first: Foreground, max_jump: float) -> Background:
     """Leaves out what came out before the first layer after all."""
     before = first.sheet.inverse[layer.vertex]
-    kept = (layer.sheet.inverse > 0) & (layer.sheet.inverse < before * (1 - max_jump))
+    kept = (layer.sheet.inverse > 0) & (layer.sheet.inverse < before * (1 - _BEHIND * max_jump))
     return Background(
         layer.vertex[kept],
         Sheet(layer.sheet.inverse[kept], layer.sheet.plane[kept]),

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float32, Float64, Int32, UInt8
+from jaxtyping import Bool, Float32, Float64, Int32, UInt8
 
 from worldloom.errors import ReconstructionError
 from worldloom.panorama._behind import Background, Foreground, background
@@ -70,14 +70,15 @@ def layered_surface(
     second = background(first, reach_steps, config.max_jump)
     confidence = _confidence(panorama, first, grid, second, reach_steps, config)
     layers = _Layers(grid, sheet, second, colors, confidence)
-    shown = faces[_whole(sheet, grid.rays, faces, config.max_jump)]
+    is_shown = _whole(sheet, grid.rays, faces, config.max_jump)
+    shown = faces[is_shown]
     if not len(shown):
         raise ReconstructionError(
             "no surface could be made: no three neighbouring pixels of the panorama have a depth "
             "that could be one surface; check the depth, its unit and its orientation",
             stage="layers",
         )
-    filled = _filled_faces(layers, faces, config.max_jump)
+    filled = _filled_faces(layers, faces, is_shown, config.max_jump)
     return _assembled(layers, shown, filled, world_from_pano, cloud_step)
 
 
@@ -120,7 +121,7 @@ def _confidence(
 
 def _whole(
     sheet: Sheet, rays: Float64[np.ndarray, "v 3"], faces: Int32[np.ndarray, "f 3"], max_jump: float
-) -> np.ndarray:
+) -> Bool[np.ndarray, "f"]:
     """Where all three edges of a face run on one surface."""
     return np.logical_and.reduce(
         [one_surface(sheet, rays, faces[:, [k, (k + 1) % 3]], max_jump) for k in range(3)]
@@ -128,21 +129,36 @@ def _whole(
 
 
 def _filled_faces(
-    layers: _Layers, faces: Int32[np.ndarray, "f 3"], max_jump: float
+    layers: _Layers, faces: Int32[np.ndarray, "f 3"], is_shown: Bool[np.ndarray, "f"], jump: float
 ) -> Int32[np.ndarray, "g 3"]:
-    """Faces whose near corners have moved to the second layer, where that makes them whole."""
+    """Faces with corners in the second layer, where that makes them whole.
+
+    In faces that are cut, what is before the farthest corner goes to the second layer: that joins
+    the layer to the surface that it carries on. In the others all corners do, where there is such a
+    layer behind them.
+    """
     count = len(layers.grid.rays)
     moved = np.arange(count, dtype=np.int32)
     vertex = layers.second.vertex
     moved[vertex] = np.arange(count, count + len(vertex))
-    sheet = layers.sheet
-    inverse, plane = sheet.inverse.copy(), sheet.plane.copy()
-    inverse[vertex], plane[vertex] = layers.second.sheet.inverse, layers.second.sheet.plane
-    behind = np.zeros(count, bool)
-    behind[vertex] = True
-    touched = faces[behind[faces].any(axis=1)]
-    whole = _whole(Sheet(inverse, plane), layers.grid.rays, touched, max_jump)
-    return moved[touched[whole]]
+    cut = faces[~is_shown]
+    farthest = layers.sheet.inverse[cut].argmin(axis=1)
+    far = np.take_along_axis(cut, farthest[:, None], axis=1)[:, 0]
+    with_far = [
+        one_surface(layers.sheet, layers.grid.rays, np.stack([cut[:, k], far], axis=-1), jump)
+        for k in range(3)
+    ]
+    edge = np.where(np.stack(with_far, axis=-1), cut, moved[cut])
+    inner = moved[faces[(moved[faces] >= count).all(axis=1)]]
+    rays = np.concatenate([layers.grid.rays, layers.grid.rays[vertex]])
+    both = Sheet(
+        np.concatenate([layers.sheet.inverse, layers.second.sheet.inverse]),
+        np.concatenate([layers.sheet.plane, layers.second.sheet.plane]),
+    )
+    found = np.concatenate([edge[(edge >= count).any(axis=1)], inner])
+    found = found[_whole(both, rays, found, jump)]
+    # A face that is cut and has all of its corners moved is found twice.
+    return found[np.sort(np.unique(found, axis=0, return_index=True)[1])]
 
 
 def _assembled(
