@@ -154,19 +154,14 @@ def reconstruct_panoramas(
             cache_mib=cache_mib,
             on_progress=on_progress,
         )
-    if config.refine_poses:
-        raise ConfigError(
-            "refine_poses would move each view by itself, but the views of a panorama share one "
-            "centre; leave it out",
-            field="refine_poses",
-        )
-    count = len(list_panoramas(paths))
-    cut = sampling or SphereSampling()
+    _require_workable(config)
     given = trajectory if isinstance(trajectory, CameraTrajectory | None) else Path(trajectory)
+    cut = sampling or SphereSampling()
     caps = limits or IngestLimits()
-    opened = partial(open_panoramas, paths, given, cut, limits=caps)
     shared = partial(
         reconstruct_sources,
+        output_path=output_path,
+        config=config,
         title=paths[0].resolve().stem,
         runner=runner,
         store_uri=store_uri,
@@ -174,29 +169,45 @@ def reconstruct_panoramas(
         cache_mib=cache_mib,
         on_progress=on_progress,
     )
+    opened = partial(open_panoramas, paths, given, cut, limits=caps)
+    count = len(list_panoramas(paths))
     if count > 1:
-        if depth is not None:
-            raise ConfigError(
-                f"depth is given for one panorama, but there are {count}; several are "
-                "reconstructed from what they see from different places: leave the depth out, or "
-                "give one panorama",
-                field="depth",
-            )
-        return shared(opened, output_path, config, parameters={"panorama": cut})
+        _require_no_depth(count, depth)
+        return shared(opened, parameters={"panorama": cut})
     _require_one(paths[0], config, depth)
     sources = opened()
     settings = LayeringInput(_panorama(sources[0]), depth, layers or LayerConfig())
-    parameters: dict[str, object] = {"panorama": cut, "layers": settings.layers}
-    if depth is not None:
-        parameters["depth"] = {"path": depth.name, "kind": depth.kind, "scale": depth.scale}
     return shared(
         lambda: sources,
-        output_path,
-        config,
         make=partial(reconstruct_layers, given=settings),
         need_parallax=False,
-        parameters=parameters,
+        parameters={"panorama": cut, "layers": settings.layers, "depth": _described(depth)},
     )
+
+
+def _described(depth: DepthSource | None) -> dict[str, object] | None:
+    """What the manifest tells of a depth."""
+    if depth is None:
+        return None
+    return {"path": depth.name, "kind": depth.kind, "scale": depth.scale}
+
+
+def _require_workable(config: ReconstructionConfig) -> None:
+    if config.refine_poses:
+        raise ConfigError(
+            "refine_poses would move each view by itself, but the views of a panorama share one "
+            "centre; leave it out",
+            field="refine_poses",
+        )
+
+
+def _require_no_depth(count: int, depth: DepthSource | None) -> None:
+    if depth is not None:
+        raise ConfigError(
+            f"depth is given for one panorama, but there are {count}; several are reconstructed "
+            "from what they see from different places: leave the depth out, or give one panorama",
+            field="depth",
+        )
 
 
 def _panorama(source: Source) -> Panorama:
