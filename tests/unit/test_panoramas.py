@@ -314,3 +314,31 @@ def test_poses_are_read_without_a_lens(tmp_path: Path) -> None:
         np.testing.assert_allclose(found[0].world_from_cam, pose, atol=1e-12)
     with pytest.raises(TrajectoryError, match="does not exist"):
         load_poses(tmp_path / "none.json")
+
+
+def test_a_worldstereo_scene_is_reconstructed_as_a_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = tmp_path / "subway"
+    (scene / "pano_bank").mkdir(parents=True)
+    asked: list[object] = []
+
+    def reconstruct_files(*arguments: object, **_options: object) -> None:
+        asked.extend(arguments)
+
+    monkeypatch.setattr("worldloom.panoramas.reconstruct_files", reconstruct_files)
+    config = ReconstructionConfig(refine_poses=True)
+    reconstruct_panoramas([scene], tmp_path / "out", config, sampling=SphereSampling())
+    assert asked == [[scene], tmp_path / "out", config]
+    with pytest.raises(ConfigError, match="leave depth out"):
+        reconstruct_from_panorama(scene, None, tmp_path / "out", np.ones((4, 8)))
+    with pytest.raises(ConfigError, match="leave sampling out"):
+        reconstruct_panoramas([scene], tmp_path, config, sampling=SphereSampling("icosahedron"))
+    other = save_image(tmp_path / "a.png", np.zeros((64, 128, 3), np.uint8))
+    with pytest.raises(InputError, match="one kind at a time"):
+        reconstruct_from_panorama([scene, other], None, tmp_path / "out")
+
+
+def test_no_input_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="at least one panorama"):
+        reconstruct_panoramas([], tmp_path, ReconstructionConfig())
