@@ -325,10 +325,12 @@ def test_a_worldstereo_scene_is_reconstructed_as_a_whole(
 
     def reconstruct_files(*arguments: object, **_options: object) -> None:
         asked.extend(arguments)
+        raise InterruptedError
 
     monkeypatch.setattr("worldloom.panoramas.reconstruct_files", reconstruct_files)
     config = ReconstructionConfig(refine_poses=True)
-    reconstruct_panoramas([scene], tmp_path / "out", config, sampling=SphereSampling())
+    with pytest.raises(InterruptedError):
+        reconstruct_panoramas([scene], tmp_path / "out", config, sampling=SphereSampling())
     assert asked == [[scene], tmp_path / "out", config]
     with pytest.raises(ConfigError, match="leave depth out"):
         reconstruct_from_panorama(scene, None, tmp_path / "out", np.ones((4, 8)))
