@@ -212,9 +212,12 @@ def _reconstruction(
     return Reconstruction(
         frames=tuple(frames),
         depth=tuple(view.depth for view in views if view is not None),
+        # All of the depth is in the mesh, as it is: there are no signed distances.
+        min_confidence=0.0,
         point_cloud=cloud,
         mesh=mesh,
         voxel_m=footprint,
+        truncation_m=0.0,
         cell_m=CLOUD_SPACING_PX[job.config.point_cloud_density] * footprint,
         balance=None,
         views=tuple(_report(frame, view) for frame, view in zip(frames, views, strict=True)),
