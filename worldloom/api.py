@@ -1,7 +1,7 @@
 """The public entry: from files to a scene folder."""
 
 import os
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -19,7 +19,15 @@ from worldloom.depth import concrete_backend
 from worldloom.errors import ConfigError, InputError
 from worldloom.export import InputRecord, Manifest, ViewRecord, export_scene, software_versions
 from worldloom.exposure import Balance
-from worldloom.ingest import IngestLimits, MissingImages, Source, Video, ingest, open_sources
+from worldloom.ingest import (
+    IngestLimits,
+    MissingImages,
+    Panorama,
+    Source,
+    Video,
+    ingest,
+    open_sources,
+)
 from worldloom.inline import InlineRunner
 from worldloom.journal import Journal
 from worldloom.pipeline import Reconstruction, reconstruct, split_holdout
@@ -33,11 +41,15 @@ RunnerFactory = Callable[[BenchConfig], Runner]
 """Makes a runner on a store: `InlineRunner`, `cluster.ray_runner.RayRunner`, or either with
 settings bound by `functools.partial`."""
 ARTIFACTS_FOLDER = "artifacts"
+Make = Callable[
+    [Sequence[Frame], ReconstructionConfig, Runner, Bench, ProgressCallback], Reconstruction
+]
+"""A method: `reconstruct`, or one with the same face."""
 T = TypeVar("T")
 
 
-def _silent(_progress: Progress) -> None:
-    pass
+def silent(_progress: Progress) -> None:
+    """Takes no notice of progress."""
 
 
 def reconstruct_scene(
@@ -49,7 +61,7 @@ def reconstruct_scene(
     depth_estimation: bool = True,
     point_cloud_density: Density = "medium",
     runner: RunnerFactory | None = None,
-    on_progress: ProgressCallback = _silent,
+    on_progress: ProgressCallback = silent,
 ) -> ReconstructedScene:
     """Reconstructs a 3D scene from video with a known camera trajectory.
 
@@ -103,7 +115,7 @@ def reconstruct_files(
     store_uri: str | None = None,
     limits: IngestLimits | None = None,
     cache_mib: int = 256,
-    on_progress: ProgressCallback = _silent,
+    on_progress: ProgressCallback = silent,
 ) -> ReconstructedScene:
     """Reconstructs a scene with every setting at hand; see `reconstruct_scene`.
 
@@ -121,34 +133,86 @@ def reconstruct_files(
         cache_mib: Decoded images and arrays kept in each process, MiB.
         on_progress: Called after each work item.
     """
+    caps = limits or IngestLimits()
+    opened = partial(
+        open_sources,
+        [Path(path) for path in inputs],
+        [item if isinstance(item, CameraTrajectory) else Path(item) for item in trajectories],
+        limits=caps,
+        missing_images=missing_images,
+    )
+    return reconstruct_sources(
+        opened,
+        output_path,
+        config,
+        title=Path(inputs[0]).resolve().stem if inputs else "",
+        every=every,
+        runner=runner,
+        store_uri=store_uri,
+        limits=caps,
+        cache_mib=cache_mib,
+        on_progress=on_progress,
+    )
+
+
+def reconstruct_sources(
+    opened: Callable[[], Sequence[Source]],
+    output_path: StrPath,
+    config: ReconstructionConfig,
+    *,
+    title: str,
+    make: Make = reconstruct,
+    need_parallax: bool = True,
+    parameters: Mapping[str, object] | None = None,
+    every: int = 1,
+    runner: RunnerFactory | None = None,
+    store_uri: str | None = None,
+    limits: IngestLimits | None = None,
+    cache_mib: int = 256,
+    on_progress: ProgressCallback = silent,
+) -> ReconstructedScene:
+    """Reconstructs a scene from sources; what `reconstruct_files` and panoramas share.
+
+    Args:
+        opened: Opens the sources; called once, with its warnings kept for the manifest.
+        output_path: Folder for the scene.
+        config: Settings; with the input they decide the result.
+        title: Name of the scene where it has several sources; one source names it.
+        make: The method.
+        need_parallax: False where depth does not come from the views.
+        parameters: Further settings for the manifest, plain or dataclasses.
+        every: See `reconstruct_files`, as with what follows.
+        runner: What executes the stages.
+        store_uri: Root of the artifact store.
+        limits: Caps on the input.
+        cache_mib: Decoded images and arrays kept in each process, MiB.
+        on_progress: Called after each work item.
+    """
     output = Path(output_path).resolve()
     _make_folder(output)
     bench_config = BenchConfig(store_uri or str(output / ARTIFACTS_FOLDER), cache_mib)
     bench = Bench(bench_config)
-    caps = limits or IngestLimits()
     with Journal() as journal:
-        sources = open_sources(
-            [Path(path) for path in inputs],
-            [item if isinstance(item, CameraTrajectory) else Path(item) for item in trajectories],
-            limits=caps,
-            missing_images=missing_images,
-        )
+        sources = opened()
         with journal.timed("ingest", sum(len(source) for source in sources)):
             all_frames = ingest(
                 sources,
                 bench.store,
                 every=every,
-                limits=caps,
+                limits=limits or IngestLimits(),
                 on_progress=on_progress,
                 workers=_cores(),
+                need_parallax=need_parallax,
             )
         frames, held_out = split_holdout(all_frames, config.holdout)
-        with _opened(runner or partial(InlineRunner, workers=_cores()), bench_config) as opened:
-            config = _with_concrete_backends(config, opened)
-            made = reconstruct(frames, config, opened, bench, on_progress)
+        factory = runner or partial(InlineRunner, workers=_cores())
+        with _opened(factory, bench_config) as at_work:
+            config = _with_concrete_backends(config, at_work)
+            made = make(frames, config, at_work, bench, on_progress)
+        name = sources[0].name if len(sources) == 1 else title
         with journal.timed("appraise", len(frames)):
-            appraisal = appraise(bench, made, held_out, title=_title(inputs, sources))
-        manifest = _manifest(config, sources, all_frames, made, journal)
+            appraisal = appraise(bench, made, held_out, title=name)
+        manifest = _manifest(config, sources, all_frames, made, journal, parameters or {})
         return _exported(output, made, replace(manifest, metrics=appraisal.metrics), appraisal)
 
 
@@ -170,11 +234,6 @@ def _exported(
     scene = ReconstructedScene(made.mesh, made.point_cloud, _cameras(made.frames))
     written = export_scene(scene, output, manifest, appraisal.preview)
     return replace(scene, metadata=cast("dict[str, object]", msgspec.to_builtins(written)))
-
-
-def _title(inputs: Sequence[StrPath], sources: Sequence[Source]) -> str:
-    """The name of the only trajectory, or of what all of them were found in."""
-    return sources[0].name if len(sources) == 1 else Path(inputs[0]).resolve().stem
 
 
 def _several(value: T | Sequence[T]) -> Sequence[T]:
@@ -222,12 +281,14 @@ def _manifest(
     all_frames: Sequence[Frame],
     made: Reconstruction,
     journal: Journal,
+    parameters: Mapping[str, object],
 ) -> Manifest:
     used = {source.name: 0 for source in sources}
     for frame in all_frames:
         used[frame.trajectory] += 1
     return Manifest(
-        parameters=cast("dict[str, object]", msgspec.to_builtins(config)),
+        parameters=cast("dict[str, object]", msgspec.to_builtins(config))
+        | msgspec.json.decode(to_json(parameters)),
         views=tuple(
             ViewRecord(
                 frame.view_id,
@@ -250,7 +311,8 @@ def _manifest(
             "models": msgspec.json.decode(to_json(made.models)),
             "exposure": None if made.balance is None else _exposure_evidence(made.balance),
             "views": msgspec.json.decode(to_json(made.views)),
-        },
+        }
+        | msgspec.json.decode(to_json(made.evidence)),
         timings=(*journal.timings[:1], *made.stages, *journal.timings[1:]),
         warnings=journal.warnings,
         failures=made.failures,
@@ -273,6 +335,8 @@ def _exposure_evidence(balance: Balance) -> dict[str, object]:
 def _media_path(source: Source) -> str:
     if isinstance(source.media, Video):
         return str(source.media.path)
+    if isinstance(source.media, Panorama):
+        return str(source.media.picture.path)
     if not source.media:
         raise ConfigError(f"source {source.name} has no image", field="inputs")
     return str(source.media[0].path.parent)

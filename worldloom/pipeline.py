@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -121,6 +121,10 @@ class Reconstruction:
     failures: tuple[Failure, ...]
     models: tuple[ModelCard, ...]
     """Trained models that took part, with their licences."""
+    depth_note: str = "confirmed by other views"
+    """Where the depth comes from, in a few words."""
+    evidence: dict[str, object] = field(default_factory=dict[str, object])
+    """What else decisions rest on, by name; plain JSON values or dataclasses."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -199,7 +203,7 @@ def _registered(
     """Frames with the poses to use, and what was done to each."""
     if not job.config.refine_poses or len(frames) < 2:
         return frames, [None] * len(frames)
-    sizes = [_size(frame, job.config.poses.resolution_px) for frame in frames]
+    sizes = [frame_size(frame, job.config.poses.resolution_px) for frame in frames]
     registration = refine_poses(job, frames, sizes)
     return registration.frames, registration.corrections
 
@@ -215,7 +219,7 @@ def _plan(job: Job, frames: Sequence[Frame]) -> _Planned:
     described = job.run(
         FEATURES,
         [
-            FeatureWork(frame, *_size(frame, job.config.resolution), config.max_features)
+            FeatureWork(frame, *frame_size(frame, job.config.resolution), config.max_features)
             for frame in frames
         ],
     )
@@ -258,7 +262,7 @@ def _sweep(
             tuple(frames[j] for j in plan.partners),
             plan.depth_range.near,
             plan.depth_range.far,
-            *_size(frames[plan.view_id], longer_px),
+            *frame_size(frames[plan.view_id], longer_px),
             config.sweep,
         )
         for plan in planned.plans
@@ -325,7 +329,7 @@ def _refine(
                 estimate,
                 check.depth,
                 memory.artifact,
-                *_size(frames[view], job.config.resolution),
+                *frame_size(frames[view], job.config.resolution),
                 job.config.refine,
                 guess.artifact if guess is not None and guess.alignment.refusal is None else None,
             )
@@ -353,7 +357,10 @@ def _predict(
     }
     predicted = job.run(
         PREDICT,
-        [PredictWork(ref.frame, model.ref, *_size(ref.frame, size_px)) for ref in known.values()],
+        [
+            PredictWork(ref.frame, model.ref, *frame_size(ref.frame, size_px))
+            for ref in known.values()
+        ],
     )
     works = [
         AlignWork(
@@ -456,7 +463,7 @@ def _surface(
     return load_mesh(job.bench, merged)
 
 
-def _size(frame: Frame, longer_px: int) -> tuple[int, int]:
+def frame_size(frame: Frame, longer_px: int) -> tuple[int, int]:
     """Width and height of a frame whose longer side is at most `longer_px`; never enlarged."""
     intrinsics = frame.camera.intrinsics
     longer = max(intrinsics.width_px, intrinsics.height_px)

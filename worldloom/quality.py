@@ -90,7 +90,8 @@ def appraise(
         f"{len(made.mesh.faces):,} faces"
     )
     columns = [_column(bench, made.depth[i]) for i in pick_views(len(made.depth))]
-    return Appraisal(metrics, contact_sheet(columns, renderer, title, subtitle))
+    sheet = contact_sheet(columns, renderer, title, subtitle, made.depth_note)
+    return Appraisal(metrics, sheet)
 
 
 def _size(frame: Frame, longer_px: int) -> tuple[int, int]:

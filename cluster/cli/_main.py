@@ -13,6 +13,7 @@ from cluster.cli._arguments import UsageError, parse
 from cluster.cli._demo import Demo
 from cluster.cli._export import Export
 from cluster.cli._info import Info
+from cluster.cli._panorama import Panoramas
 from cluster.cli._reconstruct import Reconstruct
 from cluster.cli._terminal import stdout_kept_clean, write_json
 from worldloom.errors import ConfigError, WorldloomError
@@ -25,6 +26,7 @@ Command = (
     | Annotated[Demo, tyro.conf.subcommand("demo")]
     | Annotated[Export, tyro.conf.subcommand("export")]
     | Annotated[Info, tyro.conf.subcommand("info")]
+    | Annotated[Panoramas, tyro.conf.subcommand("panorama")]
 )
 
 

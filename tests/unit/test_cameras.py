@@ -369,6 +369,7 @@ def test_public_names():
         "Undistortion",
         "interpolate_poses",
         "load_colmap_points",
+        "load_poses",
         "load_trajectory",
         "save_trajectory",
         "undistortion",

@@ -24,6 +24,8 @@ PUBLIC = {
     "interpolate_poses",
     "load_trajectory",
     "reconstruct_files",
+    "reconstruct_from_panorama",
+    "reconstruct_panoramas",
     "reconstruct_scene",
     "save_trajectory",
 }
@@ -60,3 +62,19 @@ def test_the_entry_takes_what_its_users_pass():
     ]
     defaults = [parameters[name].default for name in list(parameters)[3:7]]
     assert defaults == ["mvs", 640, True, "medium"]
+
+
+def test_the_entry_for_panoramas_takes_what_its_users_pass():
+    parameters = inspect.signature(worldloom.reconstruct_from_panorama).parameters
+    assert list(parameters)[:8] == [
+        "panorama_path",
+        "camera_trajectory",
+        "output_path",
+        "depth",
+        "depth_model",
+        "method",
+        "resolution",
+        "sampling",
+    ]
+    defaults = [parameters[name].default for name in list(parameters)[1:8]]
+    assert defaults == [None, "out", None, None, "mvs", 640, "cube"]

@@ -3,6 +3,7 @@
 from worldloom.cameras._camera import Camera as Camera
 from worldloom.cameras._files import TrajectoryFormat as TrajectoryFormat
 from worldloom.cameras._files import load_colmap_points as load_colmap_points
+from worldloom.cameras._files import load_poses as load_poses
 from worldloom.cameras._files import load_trajectory as load_trajectory
 from worldloom.cameras._files import save_trajectory as save_trajectory
 from worldloom.cameras._interpolation import InterpolationMethod as InterpolationMethod

@@ -66,6 +66,7 @@ _CODECS = {
     TrajectoryFormat.TUM: _Codec(tum.read, tum.write),
 }
 _WITHOUT_INTRINSICS = {TrajectoryFormat.TUM, TrajectoryFormat.OPENCV}
+_NO_LENS = CameraIntrinsics(1, 1, 1, 1, 2, 2)
 _IN_FOLDERS = ("transforms.json", "camera.json", "cameras.json")
 _BY_FILE_NAME = {
     "camera.json": TrajectoryFormat.WORLDSTEREO,
@@ -122,6 +123,27 @@ def load_trajectory(
         raise Origin(place).error(f"{kind} files hold intrinsics of their own; pass none")
     source = TrajectorySource(place, name or _name_of(place), image_size, intrinsics)
     return _CODECS[kind].read(source)
+
+
+def load_poses(path: str | Path) -> CameraTrajectory:
+    """Reads a trajectory of pictures without a lens: panoramas.
+
+    Args:
+        path: As in `load_trajectory`. Intrinsics may be missing and are not looked at, but COLMAP
+            has to hold some; a `transforms.json` may name the camera model EQUIRECTANGULAR.
+
+    Returns:
+        The trajectory; its intrinsics mean nothing.
+
+    Raises:
+        TrajectoryError: as in `load_trajectory`.
+    """
+    place = Path(path)
+    if not place.exists():
+        raise Origin(place).error("does not exist; check the path")
+    place = _file_in(place)
+    source = TrajectorySource(place, _name_of(place), None, _NO_LENS, poses_only=True)
+    return _CODECS[_detected(place)].read(source)
 
 
 def save_trajectory(

@@ -44,7 +44,11 @@ def pick_views(count: int, columns: int = 5) -> tuple[int, ...]:
 
 
 def contact_sheet(
-    views: Sequence[PreviewView], renderer: MeshRenderer, title: str, subtitle: str
+    views: Sequence[PreviewView],
+    renderer: MeshRenderer,
+    title: str,
+    subtitle: str,
+    depth_note: str = "confirmed by other views",
 ) -> Image:
     """Lays out input, depth, coloured mesh and bare surface of some views.
 
@@ -53,6 +57,7 @@ def contact_sheet(
         renderer: Renderer of the mesh.
         title: Large first line.
         subtitle: Second line: numbers of views, points, faces.
+        depth_note: Where the depth comes from, in a few words.
 
     Returns:
         The sheet, sRGB.
@@ -68,7 +73,7 @@ def contact_sheet(
     columns = [_column(view, renderer, low, high) for view in views]
     labels = (
         ("Input", "frames, undistorted"),
-        ("Depth", "confirmed by other views"),
+        ("Depth", depth_note),
         ("Result", "mesh, rendered"),
         ("Surface", "the same, without colour"),
     )

@@ -17,8 +17,9 @@ from worldloom.cameras import Camera, CameraIntrinsics
 from worldloom.errors import ConfigError, InputError
 from worldloom.ingest._binding import require_parallax
 from worldloom.ingest._limits import IngestLimits
+from worldloom.ingest._panorama import PanoramaViews
 from worldloom.ingest._pictures import Picture, decode_picture
-from worldloom.ingest._source import Source
+from worldloom.ingest._source import Panorama, Source
 from worldloom.ingest._stored import (
     INGEST_STAGE,
     INGEST_VERSION,
@@ -63,6 +64,7 @@ def ingest(
     limits: IngestLimits,
     on_progress: ProgressCallback,
     workers: int = 1,
+    need_parallax: bool = True,
 ) -> tuple[Frame, ...]:
     """Puts the frames of all sources into the store, undistorted, with their masks.
 
@@ -77,6 +79,7 @@ def ingest(
         limits: Caps; sizes are checked again while decoding.
         on_progress: Called after each frame.
         workers: Threads that undistort and encode; results do not depend on it.
+        need_parallax: False where depth does not come from the views.
 
     Returns:
         One frame a kept image, with dense view ids: sources in order, then frame number.
@@ -93,7 +96,8 @@ def ingest(
     kept = [(source, positions) for source in sources if (positions := _kept(source, every))]
     if not kept:
         raise InputError(f"every={every} keeps no frame of the input; make it smaller")
-    require_parallax([source.trajectory.subset(positions) for source, positions in kept])
+    if need_parallax:
+        require_parallax([source.trajectory.subset(positions) for source, positions in kept])
     total = sum(len(positions) for _, positions in kept)
     counter = ProgressCounter(INGEST_STAGE, total, on_progress)
     frames: list[Frame] = []
@@ -144,6 +148,8 @@ class _Desk:
         """Stores the frames at some positions of a source and yields them in that order."""
         if isinstance(source.media, Video):
             return self._store_video(source, source.media, positions)
+        if isinstance(source.media, Panorama):
+            return self._store_panorama(source, source.media, positions)
         cameras = source.trajectory.cameras
         jobs = [
             partial(self._store_picture, source.media[position], distorted_lens(cameras[position]))
@@ -160,6 +166,14 @@ class _Desk:
             return found
         decoded = decode_picture(picture, data)
         return store_frame(self.store, content, decoded.rgb, decoded.data)
+
+    def _store_panorama(
+        self, source: Source, panorama: Panorama, positions: Sequence[int]
+    ) -> Generator[Ingested, None, None]:
+        self.limits.check_image_file(panorama.picture.path)
+        views = PanoramaViews(self.store, panorama, read_content(panorama.picture.path))
+        for position in positions:
+            yield views.stored(source.trajectory.cameras[position])
 
     def _store_video(
         self, source: Source, video: Video, positions: Sequence[int]

@@ -232,6 +232,14 @@ def _trajectory_in(folder: Path) -> Path | None:
     return None
 
 
+def trajectory_beside(folder: Path) -> Path | None:
+    """Returns the trajectory file in a folder of images, or beside it where that is its name."""
+    found = _trajectory_in(folder)
+    if found is None and folder.name in IMAGE_FOLDERS:
+        found = _trajectory_in(folder.resolve().parent)
+    return found
+
+
 def _is_colmap(folder: Path) -> bool:
     return any((folder / f"images{suffix}").is_file() for suffix in (".bin", ".txt"))
 

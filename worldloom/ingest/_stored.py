@@ -89,13 +89,35 @@ def store_frame(
         pinhole = undistorted.intrinsics
         rgb = undistorted.apply(rgb)
         data = _undistorted_mask(undistorted, data)
+    return store_pixels(store, content.key, rgb, data, pinhole)
+
+
+def store_pixels(
+    store: Store,
+    key: ArtifactKey,
+    rgb: UInt8[np.ndarray, "h w 3"],
+    data: Bool[np.ndarray, "h w"] | None,
+    pinhole: CameraIntrinsics | None = None,
+) -> Ingested:
+    """Encodes and writes one undistorted image; safe to do twice.
+
+    Args:
+        store: Where `image.png` and, where pixels hold no data, `mask.png` go.
+        key: What names it.
+        rgb: Pixels of a pinhole camera.
+        data: True where there is data; None where all of it is.
+        pinhole: Camera after undistortion; None where nothing was undistorted.
+
+    Raises:
+        StoreError: it cannot be written.
+    """
     has_mask = data is not None and not bool(data.all())
-    store.write(content.key, "image.png", _png(rgb[..., ::-1]))
+    store.write(key, "image.png", _png(rgb[..., ::-1]))
     if data is not None and has_mask:
-        store.write(content.key, "mask.png", _png(np.where(data, 255, 0).astype(np.uint8)))
+        store.write(key, "mask.png", _png(np.where(data, 255, 0).astype(np.uint8)))
     stored = StoredFrame(rgb.shape[1], rgb.shape[0], has_mask, pinhole)
-    store.commit(content.key, stored)
-    return Ingested(content.key, stored, reused=False)
+    store.commit(key, stored)
+    return Ingested(key, stored, reused=False)
 
 
 def data_from_mask_level(level: UInt8[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:

@@ -12,6 +12,7 @@ from worldloom.learned._estimator import DepthEstimator as DepthEstimator
 from worldloom.learned._estimator import ModelCard as ModelCard
 from worldloom.learned._estimator import ModelRef as ModelRef
 from worldloom.learned._estimator import Prediction as Prediction
+from worldloom.learned._estimator import Quantity as Quantity
 from worldloom.learned._load import load_estimator as load_estimator
 from worldloom.learned._predict import PREDICT as PREDICT
 from worldloom.learned._predict import PredictResult as PredictResult

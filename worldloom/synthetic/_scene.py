@@ -130,7 +130,7 @@ class SyntheticScene:
         centre = fine if samples == 1 else self.caster.cast_camera(camera)
         return RenderedView(
             camera=camera,
-            image=_developed(radiance * gain),
+            image=developed(radiance * gain),
             depth=centre.distance.reshape(height, width),
             normal_in_world=facing_normals(self.face_normals, centre, camera),
         )
@@ -222,7 +222,7 @@ def _vertex_colors(surface: TexturedSurface, spacing_m: float) -> UInt8[np.ndarr
         weights = np.zeros((len(faces), 3), np.float32)
         weights[:, k] = 1
         footprint = np.full(len(faces), spacing_m, np.float32)
-        colors[surface.faces[:, k]] = _developed(shade(surface, faces, weights, footprint))
+        colors[surface.faces[:, k]] = developed(shade(surface, faces, weights, footprint))
     return colors
 
 
@@ -247,7 +247,7 @@ def _exposure(spec: SceneSpec, index: int) -> float:
     return 1 + spec.exposure_drift * wave / 1.6
 
 
-def _developed(radiance: np.ndarray) -> UInt8[np.ndarray, "... 3"]:
+def developed(radiance: np.ndarray) -> UInt8[np.ndarray, "... 3"]:
     """Turns radiance into sRGB, bright parts rolling off.
 
     Extended Reinhard: Reinhard et al., "Photographic tone reproduction for digital images",

@@ -26,6 +26,8 @@ class TrajectorySource:
     """Image size for formats that hold none."""
     intrinsics: CameraIntrinsics | None = None
     """Intrinsics of all frames for formats that hold none."""
+    poses_only: bool = False
+    """True where the lens does not matter: `intrinsics` stand for those of the file."""
 
     @property
     def origin(self) -> Origin:

@@ -102,9 +102,9 @@ def _matrix(storage: cv2.FileStorage, name: str, origin: Origin) -> np.ndarray |
 def _lens(storage: cv2.FileStorage, source: TrajectorySource) -> Lens:
     origin = source.origin
     matrix = _matrix(storage, "camera_matrix", origin)
-    if matrix is None:
-        if source.intrinsics is None:
-            raise origin.error("has no node camera_matrix; add it or pass intrinsics=")
+    if matrix is None and source.intrinsics is None:
+        raise origin.error("has no node camera_matrix; add it or pass intrinsics=")
+    if source.intrinsics is not None and (matrix is None or source.poses_only):
         return Lens(source.intrinsics)
     if source.intrinsics is not None:
         raise origin.error("holds a camera_matrix of its own; pass no intrinsics")

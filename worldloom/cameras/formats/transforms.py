@@ -33,6 +33,7 @@ OPENGL_FROM_OPENCV = np.diag([1.0, -1.0, -1.0, 1.0])
 """Turns camera coordinates between the two conventions, either way."""
 
 _PINHOLE_MODELS = {"", "OPENCV", "PINHOLE", "SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL"}
+_PANORAMA_MODEL = "EQUIRECTANGULAR"
 
 
 def read(source: TrajectorySource) -> CameraTrajectory:
@@ -42,8 +43,8 @@ def read(source: TrajectorySource) -> CameraTrajectory:
         TrajectoryError: a key is missing, a matrix is wrong, or the lens is no pinhole lens.
     """
     document = source.json_object()
-    entries = document.get("frames")
-    if not isinstance(entries, list):
+    listed = document.get("frames")
+    if not isinstance(listed, list):
         raise source.origin.error(
             f"has no list 'frames' (it has {sorted(document)}); give a transforms.json"
         )
@@ -51,7 +52,7 @@ def read(source: TrajectorySource) -> CameraTrajectory:
     names: list[str] = []
     poses: list[Float64[np.ndarray, "4 4"]] = []
     lenses: list[Lens] = []
-    for position, value in enumerate(cast("list[object]", entries)):
+    for position, value in enumerate(cast("list[object]", listed)):
         if not isinstance(value, dict):
             raise source.origin.at(position).error("is no object; mend the file")
         frame = cast("dict[str, object]", value)
@@ -62,7 +63,9 @@ def read(source: TrajectorySource) -> CameraTrajectory:
             raise origin.error("has no 'transform_matrix'; add its pose or remove the frame")
         pose = rigid_transform(frame["transform_matrix"], "transform_matrix", origin)
         poses.append(pose @ OPENGL_FROM_OPENCV)
-        lenses.append(_lens({**document, **frame}, image_size, origin))
+        given = source.intrinsics
+        entries = {**document, **frame}
+        lenses.append(Lens(given) if given else _lens(entries, image_size, origin))
     if names and len(names) != len(poses):
         raise source.origin.error(
             f"{len(names)} of {len(poses)} frames have a file_path; give it to all or to none"
@@ -110,6 +113,11 @@ def _lens_entries(lens: CameraIntrinsics, with_size: bool) -> dict[str, object]:
 
 def _lens(entries: dict[str, object], image_size: ImageSize | None, origin: Origin) -> Lens:
     model = str(entries.get("camera_model", ""))
+    if model == _PANORAMA_MODEL:
+        raise origin.error(
+            "its pictures are panoramas; give them to `worldloom panorama`, or to "
+            "reconstruct_from_panorama"
+        )
     if model not in _PINHOLE_MODELS or entries.get("is_fisheye"):
         raise origin.error(
             f"camera model {model or 'fisheye'!r} is not supported; undistort the images to a "

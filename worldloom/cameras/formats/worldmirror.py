@@ -11,6 +11,7 @@ from typing import cast
 from worldloom.cameras._origin import Origin
 from worldloom.cameras._trajectory import CameraTrajectory
 from worldloom.cameras.formats._matrices import (
+    Lens,
     frame_order,
     lens_from_matrix,
     require_pinhole,
@@ -28,6 +29,13 @@ def read(source: TrajectorySource) -> CameraTrajectory:
     """
     document = source.json_object()
     poses = _by_id(document, "extrinsics", source.origin)
+    names = list(poses)
+    transforms = [
+        rigid_transform(poses[name], "extrinsics", source.origin.at(name)) for name in names
+    ]
+    if source.intrinsics is not None:
+        lenses = [Lens(source.intrinsics)] * len(names)
+        return trajectory_from(source, transforms, lenses, frame_order(names))
     calibrations = _by_id(document, "intrinsics", source.origin)
     if set(poses) != set(calibrations):
         lonely = min(set(poses) ^ set(calibrations))
@@ -35,10 +43,9 @@ def read(source: TrajectorySource) -> CameraTrajectory:
             f"{len(poses)} extrinsics and {len(calibrations)} intrinsics do not pair up: this "
             "camera_id has only one of them; write both for every camera"
         )
-    names = list(poses)
     return trajectory_from(
         source,
-        [rigid_transform(poses[name], "extrinsics", source.origin.at(name)) for name in names],
+        transforms,
         [
             lens_from_matrix(
                 calibrations[name], source.image_size, "intrinsics", source.origin.at(name)

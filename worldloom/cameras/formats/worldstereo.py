@@ -13,6 +13,7 @@ from typing import cast
 from worldloom.cameras._origin import Origin
 from worldloom.cameras._trajectory import CameraTrajectory
 from worldloom.cameras.formats._matrices import (
+    Lens,
     frame_order,
     inverse,
     lens_from_matrix,
@@ -33,17 +34,19 @@ def read_video(source: TrajectorySource) -> CameraTrajectory:
     """
     document = source.json_object()
     extrinsics = _list(document, "extrinsic", source.origin)
+    origins = [source.origin.at(index) for index in range(len(extrinsics))]
+    poses = [
+        inverse(rigid_transform(matrix, "extrinsic", origin))
+        for matrix, origin in zip(extrinsics, origins, strict=True)
+    ]
+    if source.intrinsics is not None:
+        return trajectory_from(source, poses, [Lens(source.intrinsics)] * len(poses))
     intrinsics = _list(document, "intrinsic", source.origin)
     if len(extrinsics) != len(intrinsics):
         raise source.origin.error(
             f"{len(extrinsics)} extrinsic but {len(intrinsics)} intrinsic matrices; write one of "
             "each a frame"
         )
-    origins = [source.origin.at(index) for index in range(len(extrinsics))]
-    poses = [
-        inverse(rigid_transform(matrix, "extrinsic", origin))
-        for matrix, origin in zip(extrinsics, origins, strict=True)
-    ]
     size = _size(document, source)
     lenses = [
         lens_from_matrix(matrix, size, "intrinsic", origin)
@@ -65,12 +68,15 @@ def read_panorama(source: TrajectorySource) -> CameraTrajectory:
         if not isinstance(entry, dict):
             raise origin.error("is no object with extrinsic and intrinsic; mend the file")
         matrices = cast("dict[str, object]", entry)
-        for key in ("extrinsic", "intrinsic"):
+        given = source.intrinsics
+        for key in ("extrinsic",) if given else ("extrinsic", "intrinsic"):
             if key not in matrices:
                 raise origin.error(f"has no {key!r}; add the matrix")
         poses.append(inverse(rigid_transform(matrices["extrinsic"], "extrinsic", origin)))
         lenses.append(
-            lens_from_matrix(matrices["intrinsic"], source.image_size, "intrinsic", origin)
+            Lens(given)
+            if given
+            else lens_from_matrix(matrices["intrinsic"], source.image_size, "intrinsic", origin)
         )
     order = frame_order(list(document))
     return trajectory_from(source, poses, lenses, order)

@@ -1,0 +1,37 @@
+"""Panoramas: the geometry of equirectangular pictures, sampling them, and layered meshes."""
+
+from worldloom.panorama._alignment import ViewAlignment as ViewAlignment
+from worldloom.panorama._alignment import align_views as align_views
+from worldloom.panorama._blend import blended_distance as blended_distance
+from worldloom.panorama._config import LayerConfig as LayerConfig
+from worldloom.panorama._depth_file import DepthKind as DepthKind
+from worldloom.panorama._depth_file import DepthSource as DepthSource
+from worldloom.panorama._depth_file import content_digest as content_digest
+from worldloom.panorama._distance import DistancePanorama as DistancePanorama
+from worldloom.panorama._distance import distance_from_face_z as distance_from_face_z
+from worldloom.panorama._distance import resampled as resampled
+from worldloom.panorama._distance import sampled_distance as sampled_distance
+from worldloom.panorama._grid import grid_height as grid_height
+from worldloom.panorama._image import PanoramaImage as PanoramaImage
+from worldloom.panorama._image import panorama_from_view as panorama_from_view
+from worldloom.panorama._image import reduced_image as reduced_image
+from worldloom.panorama._layers import LayeredSurface as LayeredSurface
+from worldloom.panorama._layers import layered_surface as layered_surface
+from worldloom.panorama._predictions import PredictedView as PredictedView
+from worldloom.panorama._rays import pixel_rays as pixel_rays
+from worldloom.panorama._rays import pixels_from_rays as pixels_from_rays
+from worldloom.panorama._rays import rays_from_pixels as rays_from_pixels
+from worldloom.panorama._sphere import Sampling as Sampling
+from worldloom.panorama._sphere import SphereSampling as SphereSampling
+from worldloom.panorama._stages import COLOR_FILE as COLOR_FILE
+from worldloom.panorama._stages import DISTANCE_FILE as DISTANCE_FILE
+from worldloom.panorama._stages import JOIN as JOIN
+from worldloom.panorama._stages import LAYERS as LAYERS
+from worldloom.panorama._stages import VIEW_DEPTH as VIEW_DEPTH
+from worldloom.panorama._stages import JoinResult as JoinResult
+from worldloom.panorama._stages import JoinWork as JoinWork
+from worldloom.panorama._stages import LayerResult as LayerResult
+from worldloom.panorama._stages import LayerWork as LayerWork
+from worldloom.panorama._stages import ViewDepthResult as ViewDepthResult
+from worldloom.panorama._stages import ViewDepthWork as ViewDepthWork
+from worldloom.panorama._stages import load_layers as load_layers
