@@ -6,13 +6,8 @@ import pytest
 from tests.unit.test_matching import camera_at, painted, plane_depth
 from worldloom.depth._normals import inverse_slopes
 from worldloom.depth._planes import ViewPlanes
-from worldloom.depth._propagation import (
-    DOUBTFUL,
-    TRUSTED,
-    PropagationConfig,
-    Proposals,
-    propagate,
-)
+from worldloom.depth._propagation import propagate
+from worldloom.depth._proposals import DOUBTFUL, TRUSTED, PropagationConfig, Proposals
 from worldloom.depth._regions import PLANES, BorderPlanes, region_planes, regions
 
 NORMAL = np.array([0.3, 0.1, 1.0])

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from worldloom.depth._backend import SweepBackend
-from worldloom.depth._propagation import PropagationConfig
+from worldloom.depth._proposals import PropagationConfig
 from worldloom.errors import ConfigError
 
 
@@ -61,7 +61,7 @@ class RefineConfig:
     """Standard deviation of image noise, grey levels."""
     reach_planes: float = 1.0
     """How far to look on each side of the prior, planes of round 1."""
-    steps_per_plane: int = 4
+    steps_per_plane: int = 3
     """Hypotheses to one plane of round 1; finer is slower."""
     small_step: int = 20
     """Cost of a change by one hypothesis between neighbours."""

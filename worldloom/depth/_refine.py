@@ -15,7 +15,8 @@ from worldloom.depth._estimate import EstimateResult
 from worldloom.depth._match import choose, lean_on_prior, match_image, store_depth
 from worldloom.depth._normals import inverse_slopes
 from worldloom.depth._planes import view_planes
-from worldloom.depth._propagation import DOUBTFUL, LOOSE, TRUSTED, Proposals, propagate
+from worldloom.depth._propagation import propagate
+from worldloom.depth._proposals import DOUBTFUL, LOOSE, TRUSTED, Proposals
 from worldloom.depth._regions import border_planes, region_planes, regions
 from worldloom.depth._sweep import MatchImage
 from worldloom.errors import PlanError
