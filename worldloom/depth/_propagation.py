@@ -129,7 +129,7 @@ def _fill_weak(known: Known, views: Views, costs: Costs, out: np.ndarray) -> Non
             right = max((column + 1) * width // columns, left + 1)
             x = (left + right - 1) // 2
             at_x = (np.float32(x) + np.float32(0.5)) * scale_x - np.float32(0.5)
-            own = out[y, x]
+            own = np.float32(out[y, x])
             count = weak_proposals(known, row, column, at_x, at_y, own, costs, found)
             # What images say of weak texture is mostly noise.
             weight = max(told, np.float32(_LEAST_WEIGHT))
