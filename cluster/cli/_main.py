@@ -17,6 +17,7 @@ from cluster.cli._panorama import Panoramas
 from cluster.cli._reconstruct import Reconstruct
 from cluster.cli._report import Report
 from cluster.cli._terminal import stdout_kept_clean, write_json
+from cluster.cli._view import View
 from worldloom.errors import ConfigError, WorldloomError
 
 PROG = "worldloom"
@@ -29,6 +30,7 @@ Command = (
     | Annotated[Info, tyro.conf.subcommand("info")]
     | Annotated[Panoramas, tyro.conf.subcommand("panorama")]
     | Annotated[Report, tyro.conf.subcommand("report")]
+    | Annotated[View, tyro.conf.subcommand("view")]
 )
 
 

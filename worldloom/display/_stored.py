@@ -1,4 +1,4 @@
-"""What the artifact store holds of a scene: depth and image of its views, boxes of its parts."""
+"""What the artifact store holds of a scene: depth and image of its views."""
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,19 +8,15 @@ from typing import Any
 
 import msgspec
 import numpy as np
-from jaxtyping import Float64
 
 from worldloom.bench import Bench, BenchConfig
 from worldloom.cameras import CameraTrajectory
 from worldloom.codec import to_json
 from worldloom.depth import CHECK
 from worldloom.errors import WorldloomError
-from worldloom.lattice import cells_from_keys
-from worldloom.memory import BLOCK_VOXELS, FUSE_SHARD
 from worldloom.scene import DepthRef, Frame
 from worldloom.stage import R, Stage
 from worldloom.store import ArtifactKey
-from worldloom.surface import FUSE_CHUNK
 
 _logger = logging.getLogger(__name__)
 _SAME_POSE = 1e-6
@@ -39,15 +35,6 @@ class StoredView:
     image: ArtifactKey
     """Artifact with `image.png`."""
     has_mask: bool
-
-
-@dataclass(frozen=True, eq=False)
-class Box:
-    """An axis-aligned box of the world."""
-
-    name: str
-    lower_in_world: Float64[np.ndarray, "3"]
-    upper_in_world: Float64[np.ndarray, "3"]
 
 
 def view_records(depth: Sequence[DepthRef]) -> list[dict[str, Any]]:
@@ -100,37 +87,6 @@ def stored_views(
         for view in named
         if view.view_id < len(cameras) and bench.store.holds(view.depth, "depth.npz")
     }
-
-
-def shard_boxes(bench: Bench, evidence: Mapping[str, Any]) -> list[Box]:
-    """Returns the shards of the memory that the point cloud was made from."""
-    cell_m = evidence.get("cloud_spacing_m")
-    boxes = {
-        (shard.first_key, shard.end_key): Box("shard", *shard.box_in_world())
-        for shard in finished(bench, FUSE_SHARD)
-        if shard.cells and cell_m in (None, shard.cell_m)
-    }
-    return [boxes[key] for key in sorted(boxes)]
-
-
-def chunk_boxes(bench: Bench, evidence: Mapping[str, Any]) -> list[Box]:
-    """Returns the boxes around the blocks of the chunks that were fused into faces.
-
-    They need the side of a voxel, so there are none without a finished scene.
-    """
-    voxel_m = evidence.get("voxel_m")
-    if voxel_m is None:
-        return []
-    boxes: dict[int, Box] = {}
-    for chunk in finished(bench, FUSE_CHUNK):
-        keys = bench.arrays(chunk.artifact, "faces.npz")["block_keys"]
-        if not len(keys):
-            continue
-        blocks = cells_from_keys(keys).astype(np.float64)
-        side_m = BLOCK_VOXELS * float(voxel_m)
-        lower, upper = blocks.min(axis=0) * side_m, (blocks.max(axis=0) + 1) * side_m
-        boxes[chunk.chunk_id] = Box(f"chunk {chunk.chunk_id}", lower, upper)
-    return [boxes[number] for number in sorted(boxes)]
 
 
 def finished(bench: Bench, stage: Stage[Any, R]) -> Iterator[R]:

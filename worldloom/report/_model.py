@@ -4,10 +4,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float64, Integer
+from jaxtyping import Integer
 
 from worldloom.cameras import Camera, CameraTrajectory
-from worldloom.display import cloud_within, up_in_world
+from worldloom.display import Surroundings, cloud_within
 from worldloom.report._config import ReportConfig
 from worldloom.report._packing import (
     STEPS,
@@ -23,8 +23,6 @@ from worldloom.scene import Mesh, PointCloud, ReconstructedScene, Texture, Unwra
 
 _PAGES_AT_FULL_SIZE = 2
 _FRUSTUM_SHARE = 0.025
-_OVERVIEW_ELEVATION_DEG = 38.0
-_BOX_PERCENTILES = (2, 98)
 
 
 @dataclass(frozen=True)
@@ -39,36 +37,6 @@ class Model:
     """Textures as data URIs; empty where vertices have colours."""
     note: str
     """What was left out to keep the page small, for people."""
-
-
-@dataclass(frozen=True, eq=False)
-class Surroundings:
-    """Where a scene lies and from where to look at all of it."""
-
-    up: Float64[np.ndarray, "3"]
-    centre: Float64[np.ndarray, "3"]
-    """Middle of the box that holds nearly all of it, world."""
-    radius: float
-    """Half the diagonal of that box, world unit; above 0."""
-    outwards: Float64[np.ndarray, "3"]
-    """Unit direction from the middle to a place above and outside, world."""
-
-
-def surroundings(mesh: Mesh, cameras: CameraTrajectory) -> Surroundings:
-    """Returns the surroundings of a mesh; a few faces far away do not count."""
-    up = up_in_world(cameras)
-    finite = mesh.vertices_in_world[np.isfinite(mesh.vertices_in_world).all(axis=1)]
-    if not len(finite):
-        finite = cameras.centres_in_world
-    low, high = np.percentile(finite, _BOX_PERCENTILES, axis=0)
-    centre = (low + high) / 2
-    radius = float(np.linalg.norm(high - low)) / 2 or 1.0
-    middle = cameras[len(cameras) // 2]
-    back = -middle.forward_in_world + middle.forward_in_world.dot(up) * up
-    length = float(np.linalg.norm(back))
-    level = back / length if length > 1e-6 else _across(up)
-    angle = np.radians(_OVERVIEW_ELEVATION_DEG)
-    return Surroundings(up, centre, radius, np.cos(angle) * level + np.sin(angle) * up)
 
 
 def model_of(
@@ -115,11 +83,6 @@ def model_of(
 def _fits(unwrapped: UnwrappedMesh, config: ReportConfig) -> bool:
     """Whether a textured mesh can be shown as it is: it cannot be decimated without its charts."""
     return 0 < len(unwrapped.mesh.faces) <= config.max_textured_faces
-
-
-def _across(up: Float64[np.ndarray, "3"]) -> Float64[np.ndarray, "3"]:
-    across = np.cross(up, np.eye(3)[int(np.abs(up).argmin())])
-    return across / np.linalg.norm(across)
 
 
 def _colored(mesh: Mesh, around: Surroundings) -> tuple[dict[str, Any], Packed]:

@@ -6,9 +6,9 @@ import numpy as np
 from jaxtyping import Float64, UInt8
 
 from worldloom.cameras import Camera, CameraIntrinsics
+from worldloom.display import Surroundings
 from worldloom.render import RayCaster, RayHits, camera_rays, face_normals
 from worldloom.report._config import ReportConfig
-from worldloom.report._model import Surroundings
 from worldloom.scene import Mesh
 
 COLUMNS = 6
