@@ -9,6 +9,8 @@ from worldloom.display._parts import StoredChunk as StoredChunk
 from worldloom.display._parts import seam_squares as seam_squares
 from worldloom.display._parts import shard_boxes as shard_boxes
 from worldloom.display._parts import stored_chunks as stored_chunks
+from worldloom.display._pictures import jpeg_uri as jpeg_uri
+from worldloom.display._pictures import shrunk as shrunk
 from worldloom.display._stored import StoredView as StoredView
 from worldloom.display._stored import existing_store as existing_store
 from worldloom.display._stored import finished as finished

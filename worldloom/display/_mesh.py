@@ -11,7 +11,7 @@ _CLUSTERED_ABOVE = 8
 """Meshes of more faces than this times the budget are clustered first."""
 _CLUSTERED_TO = 4
 _MEASURED_FACES = 100_000
-_MOST_CELLS = 2.0**62
+_BOX_PERCENTILES = (0.1, 99.9)
 
 
 def mesh_within(mesh: Mesh, max_faces: int) -> Mesh:
@@ -39,7 +39,7 @@ def mesh_within(mesh: Mesh, max_faces: int) -> Mesh:
     if len(mesh.faces) <= max_faces:
         return mesh
     # Single precision resolves a large world only near its origin.
-    origin = mesh.vertices_in_world.mean(axis=0)
+    origin = np.median(mesh.vertices_in_world, axis=0)
     vertices, faces = mesh.vertices_in_world - origin, mesh.faces
     if len(faces) > _CLUSTERED_ABOVE * max_faces:
         vertices, faces = _clustered(vertices, faces, _CLUSTERED_TO * max_faces)
@@ -71,15 +71,14 @@ def _clustered(
     vertices: Float64[np.ndarray, "v 3"], faces: Int32[np.ndarray, "f 3"], wanted: int
 ) -> tuple[Float64[np.ndarray, "n 3"], Int32[np.ndarray, "m 3"]]:
     """Joins the vertices of each cell of a grid; faces that collapse go."""
-    side = np.sqrt(2 * _area(vertices, faces) / wanted)
+    side = np.sqrt(2 * _face_area(vertices, faces) * len(faces) / wanted)
     if not side > 0:
         return vertices, faces
-    low = vertices.min(axis=0)
-    spans = np.floor((vertices.max(axis=0) - low) / side) + 1
-    if np.prod(spans) > _MOST_CELLS:
-        return vertices, faces
-    cells = np.floor((vertices - low) / side).astype(np.int64)
-    extent = spans.astype(np.int64)
+    low, high = np.percentile(vertices, _BOX_PERCENTILES, axis=0)
+    # What lies further out than half the box is joined at its edge, or the grid has no end.
+    low, high = low - (high - low) / 2, high + (high - low) / 2
+    cells = np.floor((np.clip(vertices, low, high) - low) / side).astype(np.int64)
+    extent = cells.max(axis=0) + 1
     keys = (cells[:, 0] * extent[1] + cells[:, 1]) * extent[2] + cells[:, 2]
     _, number, count = np.unique(keys, return_inverse=True, return_counts=True)
     means = np.stack([np.bincount(number, vertices[:, k]) / count for k in range(3)], axis=-1)
@@ -88,13 +87,11 @@ def _clustered(
     return means, joined[(a != b) & (b != c) & (c != a)].astype(np.int32)
 
 
-def _area(vertices: Float64[np.ndarray, "v 3"], faces: Int32[np.ndarray, "f 3"]) -> float:
-    """Returns the area of a mesh, estimated from some of its faces where there are many."""
-    step = max(1, len(faces) // _MEASURED_FACES)
-    measured = faces[::step]
+def _face_area(vertices: Float64[np.ndarray, "v 3"], faces: Int32[np.ndarray, "f 3"]) -> float:
+    """Returns the area of a usual face: the median, of some of them where there are many."""
+    measured = faces[:: max(1, len(faces) // _MEASURED_FACES)]
     a, b, c = (vertices[measured[:, k]] for k in range(3))
-    mean = np.linalg.norm(np.cross(b - a, c - a), axis=1).mean() / 2
-    return float(mean * len(faces))
+    return float(np.median(np.linalg.norm(np.cross(b - a, c - a), axis=1))) / 2
 
 
 def _decimated(
@@ -102,8 +99,9 @@ def _decimated(
 ) -> tuple[Float64[np.ndarray, "n 3"], Int32[np.ndarray, "m 3"]]:
     import fast_simplification
 
+    # Copies: it takes no arrays that are read-only, as those from a cache are.
     done = fast_simplification.simplify(
-        np.ascontiguousarray(vertices), np.ascontiguousarray(faces), target_count=wanted
+        np.array(vertices, order="C"), np.array(faces, order="C"), target_count=wanted
     )
     return done[0], done[1].astype(np.int32)
 

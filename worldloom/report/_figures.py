@@ -83,7 +83,7 @@ def label_of(name: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def number_text(value: float) -> str:
+def number_text(value: float | int) -> str:
     """Returns a number in at most four digits, or as an integer."""
     if not math.isfinite(value):
         return "unknown"
@@ -92,7 +92,7 @@ def number_text(value: float) -> str:
     return f"{value:.4g}"
 
 
-def duration_text(seconds: float) -> str:
+def duration_text(seconds: float | int) -> str:
     """Returns a duration: `0.4 s`, `3 min 20 s`, `2 h 5 min`."""
     if seconds < 60:
         return f"{seconds:.1f} s"
@@ -112,14 +112,14 @@ def size_text(size_bytes: int) -> str:
     return f"{size:.1f} GiB"
 
 
-def known(value: float | None, digits: int = 2, unit: str = "") -> Cell:
+def known(value: float | int | None, digits: int = 2, unit: str = "") -> Cell:
     """Returns a cell of a number that may be unknown."""
     if value is None or not math.isfinite(value):
         return Cell(UNKNOWN)
     return Cell(f"{value:.{digits}f}{unit}", repr(value))
 
 
-def _metric(name: str, value: float | None) -> Figure:
+def _metric(name: str, value: float | int | None) -> Figure:
     unit, note = _KNOWN.get(name, ("", ""))
     if value is None or not math.isfinite(value):
         return Figure(label_of(name), "not measured", note)

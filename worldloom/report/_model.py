@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Integer
 
 from worldloom.cameras import Camera, CameraTrajectory
-from worldloom.display import Surroundings, cloud_within
+from worldloom.display import Surroundings, cloud_within, jpeg_uri, shrunk
 from worldloom.report._config import ReportConfig
 from worldloom.report._packing import (
     STEPS,
@@ -18,7 +18,6 @@ from worldloom.report._packing import (
     point_columns,
     quantised,
 )
-from worldloom.report._pictures import jpeg_uri, shrunk
 from worldloom.scene import Mesh, PointCloud, ReconstructedScene, Texture, UnwrappedMesh
 
 _PAGES_AT_FULL_SIZE = 2

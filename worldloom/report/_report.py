@@ -14,7 +14,14 @@ import msgspec
 import numpy as np
 
 from worldloom.bench import Bench
-from worldloom.display import existing_store, mesh_within, stored_views, surroundings
+from worldloom.display import (
+    existing_store,
+    jpeg_uri,
+    mesh_within,
+    shrunk,
+    stored_views,
+    surroundings,
+)
 from worldloom.errors import ExportError
 from worldloom.export import (
     FileRecord,
@@ -28,7 +35,6 @@ from worldloom.export import (
 from worldloom.report._config import ReportConfig
 from worldloom.report._content import content_of, manifest_of
 from worldloom.report._model import model_of
-from worldloom.report._pictures import jpeg_uri, shrunk
 from worldloom.report._turntable import Turntable, turntable
 from worldloom.report._views import view_table
 from worldloom.scene import ReconstructedScene

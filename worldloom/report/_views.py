@@ -9,10 +9,9 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from worldloom.bench import Bench
-from worldloom.display import depth_picture, depth_span
+from worldloom.display import depth_picture, depth_span, jpeg_uri, shrunk
 from worldloom.errors import WorldloomError
 from worldloom.report._figures import UNKNOWN, Cell, known
-from worldloom.report._pictures import jpeg_uri, shrunk
 from worldloom.scene import DepthRef
 
 _logger = logging.getLogger(__name__)

@@ -7,17 +7,18 @@ from typing import Any
 
 import cv2
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float64, UInt8
 
 from worldloom.bench import Bench
 from worldloom.cameras import Camera, CameraTrajectory
-from worldloom.display import Surroundings
+from worldloom.display import Surroundings, jpeg_uri, shrunk
 from worldloom.errors import WorldloomError
 from worldloom.scene import DepthRef
 from worldloom.viewer._config import ViewerConfig
 from worldloom.viewer._things import add_depth, depth_image
 
 _PICTURE_PX = (1600, 1200)
+_PANEL_PX = 640
 _RENDER_TIMEOUT_S = 30.0
 _OVERVIEW_RADII = 2.2
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|~$])")
@@ -52,7 +53,6 @@ class ViewPanel:
         self._config = config
         self._lock = threading.Lock()
         self._cloud: Any = None
-        self._pictures: tuple[Any, Any] | None = None
         names = cameras.frame_names or tuple(map(str, range(len(cameras))))
         # A name twice would hide the second: the number makes them differ.
         self._labels = tuple(f"{number}: {name}" for number, name in enumerate(names))
@@ -66,6 +66,7 @@ class ViewPanel:
                 "Depth as points", False, hint="The depth map of this view"
             )
             self._told = server.gui.add_markdown("")
+            self._pictures = server.gui.add_html("")
         self._choice.on_update(lambda _event: self._show())
         self._depth.on_update(lambda _event: self._show())
         go.on_click(lambda event: self._go(event.client))
@@ -89,33 +90,18 @@ class ViewPanel:
             ref = self._stored.get(view)
             if ref is None or self._bench is None:
                 self._told.content = "The store has no depth map of this view."
-                self._hide_pictures()
+                self._pictures.content = ""
                 return
             try:
                 self._show_stored(ref, self._bench)
             except WorldloomError as error:
                 self._told.content = plain_markdown(str(error))
-                self._hide_pictures()
-
-    def _hide_pictures(self) -> None:
-        for handle in self._pictures or ():
-            handle.visible = False
+                self._pictures.content = ""
 
     def _show_stored(self, ref: DepthRef, bench: Bench) -> None:
         image = bench.image(ref.frame, ref.width_px, ref.height_px)
         depth_map = bench.depth_map(ref)
-        shown = image, depth_image(depth_map)
-        if self._pictures is None:
-            # Made with their content: one that is replaced at once is fetched in vain by browsers.
-            with self._folder:
-                self._pictures = (
-                    self._server.gui.add_image(shown[0], label="Image", format="jpeg"),
-                    self._server.gui.add_image(shown[1], label="Depth", format="jpeg"),
-                )
-        else:
-            for handle, picture in zip(self._pictures, shown, strict=True):
-                handle.image = picture
-                handle.visible = True
+        self._pictures.content = _pictures(image, depth_image(depth_map))
         share = float((depth_map.depth > 0).mean())
         self._told.content = f"{ref.width_px} x {ref.height_px} pixels, {100 * share:.0f} % known"
         if self._depth.value:
@@ -180,6 +166,15 @@ def plain_markdown(text: str) -> str:
     """Returns text that Markdown shows as it is: names of files may hold anything."""
     escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return _MARKDOWN.sub(r"\\\1", escaped)
+
+
+def _pictures(image: UInt8[np.ndarray, "h w 3"], depth: UInt8[np.ndarray, "h w 3"]) -> str:
+    """Returns image and depth as HTML; nothing in it comes from outside."""
+    style = "display:block;width:100%;border-radius:4px;margin:0 0 6px"
+    return "".join(
+        f'<img alt="{name}" style="{style}" src="{jpeg_uri(shrunk(picture, _PANEL_PX))}">'
+        for name, picture in (("Image", image), ("Depth", depth))
+    )
 
 
 def _save_picture(client: Any) -> None:

@@ -146,11 +146,12 @@ def _server(host: str, port: int) -> Any:  # viser.ViserServer
     dark = server.gui.add_checkbox("Dark page", False)
     dark.on_update(lambda _event: _dress(server, dark.value))
     _dress(server, dark=False)
+    server.gui.main_panel.dock_right()
     return server
 
 
 def _dress(server: Any, dark: bool) -> None:
     # Sharing would send the scene through a server of others.
     server.gui.configure_theme(
-        show_logo=False, show_share_button=False, control_layout="collapsible", dark_mode=dark
+        show_logo=False, show_share_button=False, dark_mode=dark
     )

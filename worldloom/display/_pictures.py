@@ -23,8 +23,7 @@ def jpeg_uri(image: UInt8[np.ndarray, "h w 3"], quality: int = 82) -> str:
     done, data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), flags)
     if not done:
         raise ExportError(
-            "a picture of the report could not be encoded as JPEG; is there enough memory?",
-            format="html",
+            "a picture could not be encoded as JPEG; is there enough memory?", format="jpeg"
         )
     return "data:image/jpeg;base64," + base64.b64encode(data.tobytes()).decode()
 
