@@ -17,7 +17,6 @@ from worldloom.scene import DepthRef
 from worldloom.viewer._config import ViewerConfig
 from worldloom.viewer._things import add_depth, depth_image
 
-_PICTURE_PX = (1600, 1200)
 _PANEL_PX = 640
 _RENDER_TIMEOUT_S = 30.0
 _OVERVIEW_RADII = 2.2
@@ -178,8 +177,8 @@ def _pictures(image: UInt8[np.ndarray, "h w 3"], depth: UInt8[np.ndarray, "h w 3
 
 
 def _save_picture(client: Any) -> None:
-    width, height = _PICTURE_PX
+    width, height = client.camera.image_width, client.camera.image_height
     image = client.get_render(height, width, timeout=_RENDER_TIMEOUT_S)
     done, data = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
     if done:
-        client.send_file_download("worldloom.png", data.tobytes())
+        client.send_file_download("worldloom.png", data.tobytes(), save_immediately=True)
