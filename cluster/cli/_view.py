@@ -1,6 +1,5 @@
 """`worldloom view`: a scene, or a running job, in a browser."""
 
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
@@ -37,7 +36,6 @@ class View:
             InputError: there is no finished scene, or a file of it is damaged.
             ConfigError: the address cannot be listened at.
         """
-        sys.stderr.write("view: reading the scene\n")
         viewer = Viewer(
             self.folder,
             host=self.host,

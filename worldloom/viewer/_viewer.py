@@ -152,6 +152,4 @@ def _server(host: str, port: int) -> Any:  # viser.ViserServer
 
 def _dress(server: Any, dark: bool) -> None:
     # Sharing would send the scene through a server of others.
-    server.gui.configure_theme(
-        show_logo=False, show_share_button=False, dark_mode=dark
-    )
+    server.gui.configure_theme(show_logo=False, show_share_button=False, dark_mode=dark)
