@@ -71,7 +71,7 @@ def test_a_path_of_cameras_is_filmed(tmp_path: Path):
 
 
 def test_inline_and_ray_give_the_same_bytes(tmp_path: Path):
-    told = run("same_bytes.py", "--out", tmp_path, "--frames", 6)
+    told = run("same_bytes.py", "--out", tmp_path, "--frames", 5)
     assert told.splitlines()[-1] == "the same bytes"
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from worldloom.display import existing_store
-from worldloom.errors import ConfigError, InputError
+from worldloom.errors import ConfigError, InputError, WorldloomError
 from worldloom.export import load_scene
 from worldloom.scene import ReconstructedScene, Splats
 from worldloom.viewer._config import ViewerConfig
@@ -69,12 +69,23 @@ class Viewer:
         return self._following is None
 
     def run(self) -> None:
-        """Serves until `stop`, from another thread, or an interrupt."""
+        """Serves until `stop`, from another thread, or an interrupt.
+
+        A look at a running job that fails is logged; the next one may succeed.
+        """
         while not self._stopped.wait(self._config.poll_s):
-            self.look()
+            try:
+                self.look()
+            except WorldloomError as error:
+                _logger.warning("the job cannot be looked at: %s", error)
 
     def look(self) -> None:
-        """Looks once at a running job: adds what came, or the scene where it is whole now."""
+        """Looks once at a running job: adds what came, or the scene where it is whole now.
+
+        Raises:
+            StoreError: the store cannot be listed or read.
+            InputError: a file of the scene that came is damaged.
+        """
         following = self._following
         if following is None:
             return
