@@ -1,11 +1,12 @@
 """Lightens the mesh of a finished scene and writes it, its points and cameras in other formats."""
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 from worldloom import save_trajectory
 from worldloom.display import mesh_within
-from worldloom.export import load_scene, write_cloud, write_mesh
+from worldloom.export import export_mesh, export_point_cloud, load_scene
 from worldloom.report import write_report
 
 
@@ -18,10 +19,11 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
 
     scene = load_scene(options.folder)
-    light = mesh_within(scene.mesh, options.faces)
-    for name in ("light.glb", "light.obj", "light.ply"):
-        write_mesh(light, options.out / name)
-    write_cloud(scene.point_cloud, options.out / "points.ply")
+    light = replace(scene, mesh=mesh_within(scene.mesh, options.faces))
+    for name in ("light.glb", "light.obj", "light.ply", "light.usdz"):
+        export_mesh(light, options.out / name, include_textures=False)
+    for name in ("points.ply", "points.laz"):
+        export_point_cloud(scene, options.out / name)
     save_trajectory(scene.cameras, options.out / "transforms.json", format="transforms")
     save_trajectory(scene.cameras, options.out / "colmap", format="colmap-text")
     write_report(options.folder, options.out / "report.html", title="A scene")

@@ -50,7 +50,8 @@ def put_view(bench: Bench, frame: Frame, depth: np.ndarray) -> CheckResult:
         normal_in_world=normal,
     )
     low, median, high = np.percentile(depth[known], [1, 50, 99]).tolist()
-    return CheckResult(DepthRef(frame, key, width, height), known.mean().item(), low, median, high)
+    share = known.mean().item()
+    return CheckResult(DepthRef(frame, key, width, height), share, low, median, high, 0.001)
 
 
 def put_shard(bench: Bench, result: CheckResult, image: np.ndarray, cell_m: float) -> FusedShard:

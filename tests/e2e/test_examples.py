@@ -48,7 +48,14 @@ def test_the_room_is_a_whole_scene_with_its_report(room: Path):
 
 def test_the_formats_are_written(room: Path, tmp_path: Path):
     told = run("export_formats.py", room, "--out", tmp_path / "formats", "--faces", 800)
-    for name in ("light.glb", "light.obj", "light.ply", "points.ply", "colmap/cameras.txt"):
+    for name in (
+        "light.glb",
+        "light.obj",
+        "light.ply",
+        "points.ply",
+        "points.laz",
+        "colmap/cameras.txt",
+    ):
         assert name in told
         assert (tmp_path / "formats" / name).stat().st_size > 0
     assert len(load_trajectory(tmp_path / "formats" / "transforms.json")) == 8

@@ -10,16 +10,17 @@ import pytest
 from tests.corner import corner_frames
 from tests.shown import CELL_M, SPEC, put_shard, put_view, show_folder, shown_scene, textured
 from worldloom.bench import Bench, BenchConfig
+from worldloom.cameras import Camera, CameraIntrinsics, CameraTrajectory
 from worldloom.depth import CheckResult
 from worldloom.errors import ConfigError, InputError
-from worldloom.export import mesh_glb
 from worldloom.scene import Mesh
 from worldloom.viewer import LiveStore, Picker, Viewer, ViewerConfig
-from worldloom.viewer._glb import textured_glb, unlit_glb
+from worldloom.viewer._glb import mesh_glb, textured_glb, unlit_glb
 from worldloom.viewer._measure import measured_text
 from worldloom.viewer._panel import plain_markdown
 from worldloom.viewer._things import depth_points
 
+LENS = CameraIntrinsics(100.0, 100.0, 32.0, 24.0, 64, 48)
 EMPTY = Mesh(np.zeros((0, 3)), np.zeros((0, 3), np.int32))
 SQUARE = Mesh(
     np.array([[-1.0, -1, 5], [1, -1, 5], [1, 1, 5], [-1, 1, 5]]),
@@ -145,7 +146,9 @@ def document(glb: bytes) -> dict[str, object]:
 
 @pytest.mark.parametrize("both_sides", [True, False])
 def test_materials_are_unlit_with_the_sides_wanted(both_sides: bool):
-    glb = unlit_glb(mesh_glb(SQUARE), both_sides=both_sides)
+    cameras = CameraTrajectory((Camera(LENS, np.eye(4)),), (0,))
+    origin = np.array([0.0, 0.0, 2.0])
+    glb = unlit_glb(mesh_glb(SQUARE, cameras, origin), both_sides=both_sides)
     found = document(glb)
     for material in found["materials"]:  # pyright: ignore
         assert material["doubleSided"] is both_sides
@@ -156,7 +159,8 @@ def test_materials_are_unlit_with_the_sides_wanted(both_sides: bool):
 def test_a_textured_mesh_has_a_material_for_each_page(bench: Bench):
     scene = textured(shown_scene(corner_frames(bench, SPEC)[0]), pages=3)
     assert scene.unwrapped is not None
-    found = document(textured_glb(scene.unwrapped, scene.textures["albedo"]))
+    albedo = scene.textures["albedo"]
+    found = document(textured_glb(scene.unwrapped, albedo, scene.cameras, np.zeros(3)))
     assert len(found["materials"]) == 3  # pyright: ignore
     assert len(found["images"]) == 3  # pyright: ignore
     count = sum(

@@ -3,41 +3,55 @@
 import io
 import json
 import struct
-from typing import Any, cast
+import tempfile
+from pathlib import Path
+from typing import Any
 
 import numpy as np
-from PIL import Image
+from jaxtyping import Float64
 
-from worldloom.scene import Mesh, Texture, UnwrappedMesh
+from worldloom.cameras import CameraTrajectory
+from worldloom.export import export_mesh
+from worldloom.scene import (
+    Mesh,
+    PointCloud,
+    ReconstructedScene,
+    Texture,
+    TextureKind,
+    UnwrappedMesh,
+)
 
 _UNLIT = "KHR_materials_unlit"
 
 
-def textured_glb(unwrapped: UnwrappedMesh, albedo: Texture) -> bytes:
-    """Encodes a textured mesh, a primitive and a material for each page.
+def mesh_glb(mesh: Mesh, cameras: CameraTrajectory, origin: Float64[np.ndarray, "3"]) -> bytes:
+    """Encodes a mesh with its vertex colours, relative to an origin, in the axes of the world.
+
+    Args:
+        mesh: At least one face.
+        cameras: Of its scene.
+        origin: Origin of the viewer, world.
+    """
+    return _encoded(ReconstructedScene(_moved(mesh, origin), _no_points(), cameras))
+
+
+def textured_glb(
+    unwrapped: UnwrappedMesh,
+    albedo: Texture,
+    cameras: CameraTrajectory,
+    origin: Float64[np.ndarray, "3"],
+) -> bytes:
+    """Encodes a textured mesh, relative to an origin, in the axes of the world.
 
     Args:
         unwrapped: At least one face.
         albedo: A page for each page of the mesh.
+        cameras: Of its scene.
+        origin: Origin of the viewer, world.
     """
-    import trimesh
-    from trimesh.visual import TextureVisuals
-    from trimesh.visual.material import PBRMaterial
-
-    scene = trimesh.Scene()
-    mesh = unwrapped.mesh
-    for page, image in enumerate(albedo.pages):
-        chosen = unwrapped.page == page
-        if not chosen.any():
-            continue
-        corners = mesh.vertices_in_world[mesh.faces[chosen]].reshape(-1, 3)
-        uv = unwrapped.uv[chosen].reshape(-1, 2)
-        material = PBRMaterial(baseColorTexture=Image.fromarray(image), roughnessFactor=1.0)
-        faces = np.arange(len(corners)).reshape(-1, 3)
-        visual = TextureVisuals(uv=uv, material=material)
-        scene.add_geometry(trimesh.Trimesh(corners, faces, visual=visual, process=False))
-    glb = cast("bytes", scene.export(file_type="glb"))
-    return unlit_glb(glb, both_sides=False)
+    moved = UnwrappedMesh(_moved(unwrapped.mesh, origin), unwrapped.uv, unwrapped.page)
+    textures: dict[TextureKind, Texture] = {"albedo": albedo}
+    return _encoded(ReconstructedScene(moved.mesh, _no_points(), cameras, moved, textures))
 
 
 def unlit_glb(glb: bytes, *, both_sides: bool) -> bytes:
@@ -55,9 +69,24 @@ def unlit_glb(glb: bytes, *, both_sides: bool) -> bytes:
     return head + first + struct.pack("<I4s", len(binary), b"BIN\0") + binary
 
 
-def plain_mesh(mesh: Mesh, origin: np.ndarray) -> Mesh:
-    """Returns a mesh moved to the origin of the viewer, without normals."""
-    return Mesh(mesh.vertices_in_world - origin, mesh.faces, mesh.colors)
+def _encoded(scene: ReconstructedScene) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        path = export_mesh(scene, Path(folder) / "mesh.glb", axes="world")
+        return unlit_glb(path.read_bytes(), both_sides=False)
+
+
+def _moved(mesh: Mesh, origin: Float64[np.ndarray, "3"]) -> Mesh:
+    return Mesh(mesh.vertices_in_world - origin, mesh.faces, mesh.colors, mesh.normals_in_world)
+
+
+def _no_points() -> PointCloud:
+    return PointCloud(
+        np.zeros((0, 3)),
+        np.zeros((0, 3), np.float32),
+        np.zeros((0, 3), np.uint8),
+        np.zeros(0, np.float32),
+        np.zeros(0, np.int32),
+    )
 
 
 def _chunks(glb: bytes) -> tuple[dict[str, Any], bytes]:

@@ -75,12 +75,16 @@ class SceneDisplay:
         if unwrapped is not None and albedo is not None and textured:
             self.layers.add(
                 "Textured mesh",
-                lambda path: things.add_textured(view, path, unwrapped, albedo, origin),
+                lambda path: things.add_textured(
+                    view, path, unwrapped, albedo, scene.cameras, origin
+                ),
                 shown=True,
             )
         if has_mesh:
             self.layers.add(
-                "Mesh", lambda path: things.add_mesh(view, path, light, origin), shown=not textured
+                "Mesh",
+                lambda path: things.add_mesh(view, path, light, scene.cameras, origin),
+                shown=not textured,
             )
             for name, wireframe in (("Bare surface", False), ("Wireframe", True)):
                 self.layers.add(

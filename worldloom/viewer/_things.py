@@ -7,13 +7,12 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Float64, UInt8
 
-from worldloom.cameras import Camera
+from worldloom.cameras import Camera, CameraTrajectory
 from worldloom.display import Box, cloud_within, depth_picture, depth_span
-from worldloom.export import mesh_glb
-from worldloom.memory import points_from_depth
+from worldloom.memory import MemoryConfig, points_from_depth
 from worldloom.scene import DepthMap, Mesh, PointCloud, Splats, Texture, UnwrappedMesh
 from worldloom.viewer._config import ViewerConfig
-from worldloom.viewer._glb import plain_mesh, textured_glb, unlit_glb
+from worldloom.viewer._glb import mesh_glb, textured_glb
 
 Scene = Any  # viser.SceneApi
 _CLAY = (206, 198, 187)
@@ -25,10 +24,15 @@ _EDGES = np.array(
 _MOST_SQUARES = 20_000
 
 
-def add_mesh(scene: Scene, path: str, light: Mesh, origin: Float64[np.ndarray, "3"]) -> None:
+def add_mesh(
+    scene: Scene,
+    path: str,
+    light: Mesh,
+    cameras: CameraTrajectory,
+    origin: Float64[np.ndarray, "3"],
+) -> None:
     """Adds a light mesh with its vertex colours; faces seen from behind are left out."""
-    glb = unlit_glb(mesh_glb(plain_mesh(light, origin)), both_sides=False)
-    scene.add_glb(f"{path}/mesh", glb)
+    scene.add_glb(f"{path}/mesh", mesh_glb(light, cameras, origin))
 
 
 def add_textured(
@@ -36,11 +40,11 @@ def add_textured(
     path: str,
     unwrapped: UnwrappedMesh,
     albedo: Texture,
+    cameras: CameraTrajectory,
     origin: Float64[np.ndarray, "3"],
 ) -> None:
     """Adds a textured mesh."""
-    moved = UnwrappedMesh(plain_mesh(unwrapped.mesh, origin), unwrapped.uv, unwrapped.page)
-    scene.add_glb(f"{path}/textured", textured_glb(moved, albedo))
+    scene.add_glb(f"{path}/textured", textured_glb(unwrapped, albedo, cameras, origin))
 
 
 def add_clay(
@@ -203,9 +207,13 @@ def add_depth(
 def depth_points(
     depth_map: DepthMap, image: UInt8[np.ndarray, "h w 3"], most: int
 ) -> tuple[Float64[np.ndarray, "n 3"], UInt8[np.ndarray, "n 3"]]:
-    """Returns about at most `most` points of a depth map, world, and their colours."""
+    """Returns about at most `most` points of a depth map, world, and their colours.
+
+    Of the confidence that the memory asks for: below it depth is a guess.
+    """
     stride = max(1, int(np.ceil(np.sqrt(depth_map.depth.size / most))))
-    surface = points_from_depth(depth_map, stride_px=stride)
+    least = MemoryConfig().min_confidence
+    surface = points_from_depth(depth_map, stride_px=stride, min_confidence=least)
     return surface.points_in_world, image.reshape(-1, 3)[surface.pixels]
 
 
