@@ -155,6 +155,7 @@ def reconstruct_files(
         store_uri=store_uri,
         limits=caps,
         cache_mib=cache_mib,
+        report=report,
         on_progress=on_progress,
     )
 
@@ -173,6 +174,7 @@ def reconstruct_sources(
     store_uri: str | None = None,
     limits: IngestLimits | None = None,
     cache_mib: int = 256,
+    report: bool = True,
     on_progress: ProgressCallback = silent,
 ) -> ReconstructedScene:
     """Reconstructs a scene from sources; what `reconstruct_files` and panoramas share.
@@ -190,6 +192,7 @@ def reconstruct_sources(
         store_uri: Root of the artifact store.
         limits: Caps on the input.
         cache_mib: Decoded images and arrays kept in each process, MiB.
+        report: Write `report.html` too.
         on_progress: Called after each work item.
     """
     output = Path(output_path).resolve()
