@@ -2,12 +2,16 @@
 # The commands themselves are poe tasks in pyproject.toml.
 POE := .venv/bin/poe --quiet
 
-.PHONY: setup demo test interop lint bench clean
+.PHONY: setup demo test interop lint bench pages docs clean
 
 setup:
 	@deploy/setup.sh
 
-demo test interop lint bench: setup
+demo test interop lint bench docs: setup
+	@$(POE) $@
+
+pages: setup
+	@deploy/pages.sh
 	@$(POE) $@
 
 clean:

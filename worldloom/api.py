@@ -16,6 +16,7 @@ from worldloom.cameras import CameraTrajectory
 from worldloom.codec import to_json
 from worldloom.config import Density, Method, ReconstructionConfig
 from worldloom.depth import concrete_backend
+from worldloom.display import view_records
 from worldloom.errors import ConfigError, InputError
 from worldloom.export import InputRecord, Manifest, ViewRecord, export_scene, software_versions
 from worldloom.exposure import Balance
@@ -32,6 +33,7 @@ from worldloom.inline import InlineRunner
 from worldloom.journal import Journal
 from worldloom.pipeline import Reconstruction, reconstruct, split_holdout
 from worldloom.quality import Appraisal, appraise
+from worldloom.report import add_report
 from worldloom.scene import Frame, ReconstructedScene
 from worldloom.stage import Progress, ProgressCallback, Runner
 
@@ -115,6 +117,7 @@ def reconstruct_files(
     store_uri: str | None = None,
     limits: IngestLimits | None = None,
     cache_mib: int = 256,
+    report: bool = True,
     on_progress: ProgressCallback = silent,
 ) -> ReconstructedScene:
     """Reconstructs a scene with every setting at hand; see `reconstruct_scene`.
@@ -131,6 +134,7 @@ def reconstruct_files(
         store_uri: Root of the artifact store; None for `artifacts` in the output folder.
         limits: Caps on the input; None for the usual ones.
         cache_mib: Decoded images and arrays kept in each process, MiB.
+        report: Write `report.html` too, a page that shows the scene; some seconds.
         on_progress: Called after each work item.
     """
     caps = limits or IngestLimits()
@@ -151,6 +155,7 @@ def reconstruct_files(
         store_uri=store_uri,
         limits=caps,
         cache_mib=cache_mib,
+        report=report,
         on_progress=on_progress,
     )
 
@@ -169,6 +174,7 @@ def reconstruct_sources(
     store_uri: str | None = None,
     limits: IngestLimits | None = None,
     cache_mib: int = 256,
+    report: bool = True,
     on_progress: ProgressCallback = silent,
 ) -> ReconstructedScene:
     """Reconstructs a scene from sources; what `reconstruct_files` and panoramas share.
@@ -186,6 +192,7 @@ def reconstruct_sources(
         store_uri: Root of the artifact store.
         limits: Caps on the input.
         cache_mib: Decoded images and arrays kept in each process, MiB.
+        report: Write `report.html` too.
         on_progress: Called after each work item.
     """
     output = Path(output_path).resolve()
@@ -213,7 +220,8 @@ def reconstruct_sources(
         with journal.timed("appraise", len(frames)):
             appraisal = appraise(bench, made, held_out, title=name)
         manifest = _manifest(config, sources, all_frames, made, journal, parameters or {})
-        return _exported(output, made, replace(manifest, metrics=appraisal.metrics), appraisal)
+        scene = _exported(output, made, replace(manifest, metrics=appraisal.metrics), appraisal)
+        return add_report(scene, output, bench_config.store_uri) if report else scene
 
 
 def _with_concrete_backends(config: ReconstructionConfig, runner: Runner) -> ReconstructionConfig:
@@ -311,6 +319,7 @@ def _manifest(
             "models": msgspec.json.decode(to_json(made.models)),
             "exposure": None if made.balance is None else _exposure_evidence(made.balance),
             "views": msgspec.json.decode(to_json(made.views)),
+            "stored_views": view_records(made.depth),
         }
         | msgspec.json.decode(to_json(made.evidence)),
         timings=(*journal.timings[:1], *made.stages, *journal.timings[1:]),

@@ -120,6 +120,30 @@ class Store:
                 uri=self.uri,
             ) from error
 
+    def finished(self, stage: str) -> tuple[ArtifactKey, ...]:
+        """Returns the keys of the finished artifacts of a stage, ascending.
+
+        Raises:
+            StoreError: the store cannot be listed (no permission, no connection).
+        """
+        selector = pafs.FileSelector(
+            posixpath.join(self._root, stage), allow_not_found=True, recursive=True
+        )
+        try:
+            found = self._fs.get_file_info(selector)
+        except OSError as error:
+            raise StoreError(
+                f"cannot list {stage} in {self.uri}: {error}; see that the store can be reached "
+                "and read",
+                uri=self.uri,
+            ) from error
+        keys = {
+            "/".join(info.path.split("/")[-4:-1])
+            for info in found
+            if info.type == pafs.FileType.File and info.base_name == RESULT_FILE
+        }
+        return tuple(ArtifactKey(key) for key in sorted(keys))
+
     def remove(self, key: ArtifactKey) -> None:
         """Removes an artifact, finished or not, where it is there.
 

@@ -82,7 +82,8 @@ class Demo:
             f"Against the truth, within 1 % of the diagonal ({score.at[0].threshold:.3f} m): "
             f"F-score {score.fscore:.3f}, precision {score.precision:.3f}, "
             f"recall {score.recall:.3f}\n"
-            f"Look at {self.out / 'preview.png'}, or open {self.out / 'mesh.glb'} in a 3D viewer.\n"
+            f"Open {self.out / 'report.html'} in a browser, or {self.out / 'mesh.glb'} in a 3D "
+            "viewer.\n"
         )
 
     def _make(self, source: Path) -> SyntheticScene:

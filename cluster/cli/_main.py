@@ -15,7 +15,9 @@ from cluster.cli._export import Export
 from cluster.cli._info import Info
 from cluster.cli._panorama import Panoramas
 from cluster.cli._reconstruct import Reconstruct
+from cluster.cli._report import Report
 from cluster.cli._terminal import stdout_kept_clean, write_json
+from cluster.cli._view import View
 from worldloom.errors import ConfigError, WorldloomError
 
 PROG = "worldloom"
@@ -27,6 +29,8 @@ Command = (
     | Annotated[Export, tyro.conf.subcommand("export")]
     | Annotated[Info, tyro.conf.subcommand("info")]
     | Annotated[Panoramas, tyro.conf.subcommand("panorama")]
+    | Annotated[Report, tyro.conf.subcommand("report")]
+    | Annotated[View, tyro.conf.subcommand("view")]
 )
 
 

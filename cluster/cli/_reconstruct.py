@@ -37,6 +37,8 @@ class Reconstruct:
     missing_images: MissingImages = "skip"
     """What to do about images that a trajectory file lists and that are not there: skip leaves them
     out with a warning, error refuses them."""
+    report: bool = True
+    """Write report.html too: one page that shows the scene in a browser, without a network."""
     json: bool = False
     """Write one JSON object to stdout, and nothing else."""
     settings: Annotated[Settings, tyro.conf.arg(name="")] = field(default_factory=Settings)
@@ -68,6 +70,7 @@ class Reconstruct:
                 store_uri=self.execution.store,
                 limits=self.limits,
                 cache_mib=self.execution.cache_mib,
+                report=self.report,
                 on_progress=report,
             )
         manifest = load_manifest(self.out)

@@ -98,7 +98,7 @@ def test_the_summary_shows_the_licence_of_a_model(models: list[dict[str, str]], 
 @pytest.mark.parametrize(
     ("words", "part"),
     [
-        ([], "reconstruct, demo, export, info"),
+        ([], "reconstruct, demo, export, info, panorama, report, view"),
         (["reconstruct", "--out", "b"], "no input"),
         (["reconstruct", "a.mp4"], "--out"),
         (["reconstruct", "a.mp4", "--out", "b", "--resolution", "9"], "at least 64 pixels, got 9"),
@@ -129,6 +129,8 @@ def test_the_summary_shows_the_licence_of_a_model(models: list[dict[str, str]], 
         (["export", "a", "--out", "c.pcd", "--points", "--format", "las"], "c.pcd"),
         (["export", "a", "--out", "m.obj", "--up", "north"], "north"),
         (["info"], "worldloom info"),
+        (["report"], "worldloom report"),
+        (["view", "a", "--viewer.max-faces", "2"], "max_faces is 2"),
     ],
 )
 def test_wrong_arguments_are_one_line_and_exit_code_2(
@@ -147,6 +149,8 @@ def test_wrong_arguments_are_one_line_and_exit_code_2(
     [
         ["reconstruct", "{missing}", "--out", "{out}"],
         ["info", "{missing}"],
+        ["report", "{missing}"],
+        ["view", "{missing}"],
         ["export", "{missing}", "--out", "{out}.ply"],
     ],
 )

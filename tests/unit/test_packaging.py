@@ -61,6 +61,12 @@ def test_wheel_holds_every_module_of_the_checkout(wheel: Path):
     assert in_wheel == in_checkout
 
 
+def test_wheel_holds_the_page_of_the_report(wheel: Path):
+    names = set(zipfile.ZipFile(wheel).namelist())
+    page = ("report.html.j2", "style.css", "bundle.js", "bundle.json", "three.LICENSE.txt")
+    assert {f"worldloom/report/page/{name}" for name in page} <= names
+
+
 def test_metadata_of_the_wheel(wheel: Path):
     with zipfile.ZipFile(wheel) as archive:
         (info,) = {n.split("/")[0] for n in archive.namelist() if n.split("/")[0].endswith("info")}

@@ -78,7 +78,7 @@ class FileRecord:
     path: str
     """Relative to the manifest, with forward slashes."""
     kind: str
-    """mesh, point_cloud, cameras, preview, textured_mesh, unwrapped or texture."""
+    """mesh, point_cloud, cameras, preview, textured_mesh, unwrapped, texture or report."""
     bytes: int
     sha256: str
 
