@@ -15,6 +15,7 @@ from cluster.cli._export import Export
 from cluster.cli._info import Info
 from cluster.cli._panorama import Panoramas
 from cluster.cli._reconstruct import Reconstruct
+from cluster.cli._refine import Refine
 from cluster.cli._report import Report
 from cluster.cli._terminal import stdout_kept_clean, write_json
 from cluster.cli._view import View
@@ -26,6 +27,7 @@ OK, FAILED, USAGE, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
 Command = (
     Annotated[Reconstruct, tyro.conf.subcommand("reconstruct")]
     | Annotated[Demo, tyro.conf.subcommand("demo")]
+    | Annotated[Refine, tyro.conf.subcommand("refine")]
     | Annotated[Export, tyro.conf.subcommand("export")]
     | Annotated[Info, tyro.conf.subcommand("info")]
     | Annotated[Panoramas, tyro.conf.subcommand("panorama")]

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int32
 
 from worldloom.meshes._soundness import require_sound
-from worldloom.meshes._topology import edge_table, face_pieces, fans
+from worldloom.meshes._topology import corner_fans, edge_table, face_pieces, side_pairs
 from worldloom.scene import Mesh
 
 _FLAT = 1e-12
@@ -62,7 +62,8 @@ def mesh_report(mesh: Mesh) -> MeshReport:
     """
     require_sound(mesh)
     table = edge_table(mesh.faces)
-    fan_vertices = fans(mesh.faces, table)[:, 0]
+    fans = corner_fans(mesh.faces, side_pairs(table, most=len(table.of_side)))
+    fan_vertices = mesh.faces.reshape(-1)[np.unique(fans, return_index=True)[1]]
     pieces = face_pieces(mesh.faces, len(mesh.vertices_in_world))
     return MeshReport(
         vertices=len(mesh.vertices_in_world),

@@ -81,29 +81,77 @@ def face_pieces(faces: Int32[np.ndarray, "f 3"], vertices: int) -> Int64[np.ndar
     return rank[piece]
 
 
-def fans(faces: Int32[np.ndarray, "f 3"], table: EdgeTable) -> Int64[np.ndarray, "k 2"]:
-    """Returns the fans of the mesh: runs of faces around a vertex, joined by edges at it.
+@dataclass(frozen=True, eq=False)
+class SidePairs:
+    """Sides that share an edge with one other side and no more, each pair once."""
+
+    first: Int64[np.ndarray, "p"]
+    second: Int64[np.ndarray, "p"]
+    same_way: Bool[np.ndarray, "p"]
+    """True where both run in the same direction: one of their faces shows its back."""
+
+    def select(self, chosen: Bool[np.ndarray, "p"]) -> "SidePairs":
+        """Returns some of the pairs."""
+        return SidePairs(self.first[chosen], self.second[chosen], self.same_way[chosen])
+
+
+def side_pairs(table: EdgeTable, most: int = 2) -> SidePairs:
+    """Returns the pairs of sides on edges with at most `most` sides, along the order of the sides.
+
+    Args:
+        table: Edges of the mesh.
+        most: 2 for the edges of a manifold; more pairs each side with the next one.
+    """
+    order = np.argsort(table.of_side, kind="stable")
+    edge = table.of_side[order]
+    same = (edge[1:] == edge[:-1]) & (table.sides[edge[1:]] <= most)
+    first, second = order[:-1][same], order[1:][same]
+    return SidePairs(first, second, table.forward[first] == table.forward[second])
+
+
+def corner_fans(faces: Int32[np.ndarray, "f 3"], pairs: SidePairs) -> Int64[np.ndarray, "c"]:
+    """Returns the fan of each corner: runs of faces around a vertex, joined by edges at it.
 
     A vertex of a manifold has one fan; one where two surfaces only touch has two.
 
     Args:
         faces: Vertex indices.
-        table: Its edges.
-
-    Returns:
-        For each fan its vertex and the number of its corners, by vertex.
+        pairs: Sides that join faces.
     """
-    corners = np.arange(3 * len(faces))
-    next_corner = corners - corners % 3 + (corners % 3 + 1) % 3
-    order = np.argsort(table.of_side, kind="stable")
-    same = table.of_side[order][1:] == table.of_side[order][:-1]
-    a, b = order[:-1][same], order[1:][same]
+    a, b = pairs.first, pairs.second
+    after_a, after_b = next_corner(a), next_corner(b)
     # Two sides of one edge join the corners at its one end, and those at its other.
-    flipped = table.forward[a] == table.forward[b]
-    start, end = np.where(flipped, b, next_corner[b]), np.where(flipped, next_corner[b], b)
-    rows, columns = np.concatenate([a, next_corner[a]]), np.concatenate([start, end])
-    links = coo_array((np.ones(len(rows), np.bool_), (rows, columns)), (len(corners),) * 2)
-    fan = connected_components(links.tocsr(), directed=False)[1]
-    _, first, count = np.unique(fan, return_index=True, return_counts=True)
-    found = np.stack([faces.reshape(-1)[first].astype(np.int64), count], axis=-1)
-    return found[np.argsort(found[:, 0], kind="stable")]
+    rows = np.concatenate([a, after_a])
+    columns = np.concatenate(
+        [np.where(pairs.same_way, b, after_b), np.where(pairs.same_way, after_b, b)]
+    )
+    links = coo_array((np.ones(len(rows), np.bool_), (rows, columns)), (3 * len(faces),) * 2)
+    return connected_components(links.tocsr(), directed=False)[1].astype(np.int64)
+
+
+def next_corner(corner: Int64[np.ndarray, "n"]) -> Int64[np.ndarray, "n"]:
+    """Returns the corner after each, in its face."""
+    return np.where(corner % 3 == 2, corner - 2, corner + 1)
+
+
+@dataclass(frozen=True, eq=False)
+class Incidence:
+    """The corners at each vertex."""
+
+    starts: Int64[np.ndarray, "v1"]
+    """Corners of vertex v are `corners[starts[v] : starts[v + 1]]`."""
+    corners: Int64[np.ndarray, "c"]
+    """Number of a corner: 3 f + k; ascending for each vertex."""
+
+
+def incidence(faces: Int32[np.ndarray, "f 3"], vertices: int) -> Incidence:
+    """Returns the corners at each vertex.
+
+    Args:
+        faces: Vertex indices.
+        vertices: Number of vertices.
+    """
+    flat = faces.reshape(-1)
+    starts = np.zeros(vertices + 1, np.int64)
+    np.cumsum(np.bincount(flat, minlength=vertices), out=starts[1:])
+    return Incidence(starts, np.argsort(flat, kind="stable"))
