@@ -32,7 +32,7 @@ from worldloom.ingest import (
 from worldloom.inline import InlineRunner
 from worldloom.journal import Journal
 from worldloom.pipeline import Reconstruction, reconstruct, split_holdout
-from worldloom.quality import Appraisal, appraise
+from worldloom.quality import BASIS_EVIDENCE, Appraisal, appraise, save_basis
 from worldloom.report import add_report
 from worldloom.scene import Frame, ReconstructedScene
 from worldloom.stage import Progress, ProgressCallback, Runner
@@ -220,7 +220,14 @@ def reconstruct_sources(
         with journal.timed("appraise", len(frames)):
             appraisal = appraise(bench, made, held_out, title=name)
         manifest = _manifest(config, sources, all_frames, made, journal, parameters or {})
-        scene = _exported(output, made, replace(manifest, metrics=appraisal.metrics), appraisal)
+        basis = {BASIS_EVIDENCE: save_basis(bench.store, appraisal.basis)}
+        manifest = replace(
+            manifest,
+            metrics=appraisal.metrics,
+            quality=cast("dict[str, object]", msgspec.to_builtins(appraisal.quality)),
+            evidence=manifest.evidence | basis,
+        )
+        scene = _exported(output, made, manifest, appraisal)
         return add_report(scene, output, bench_config.store_uri) if report else scene
 
 

@@ -58,7 +58,7 @@ from worldloom.plan import (
 )
 from worldloom.registration import PoseCorrection, measure_residuals, refine_poses
 from worldloom.response import ViewExposure
-from worldloom.scene import DepthRef, Frame, Mesh, PointCloud
+from worldloom.scene import Chunk, DepthRef, Frame, Mesh, PointCloud
 from worldloom.stage import Failure, ProgressCallback, Runner, StageReport
 from worldloom.surface import FUSE_CHUNK, MERGE, load_mesh, merge_work, plan_chunks
 
@@ -110,6 +110,8 @@ class Reconstruction:
     """Confidence from which on depth went into the surface, 0 to 1."""
     point_cloud: PointCloud
     mesh: Mesh
+    chunks: tuple[Chunk, ...]
+    """The plan that the surface was fused by."""
     voxel_m: float
     truncation_m: float
     """Distance from the surface at which the signed distance saturated, world unit."""
@@ -178,7 +180,7 @@ def reconstruct(
     balance = _balance(job, contributions) if config.exposure.estimate else None
     exposures = {view.view_id: view for view in balance.exposures} if balance else {}
     shards = _fuse(job, contributions, exposures)
-    mesh = _surface(job, checked, contributions, exposures, voxel_m, truncation_m)
+    mesh, chunks = _surface(job, checked, contributions, exposures, voxel_m, truncation_m)
     cloud = load_cloud(bench, shards, config.memory.min_views)
     return Reconstruction(
         tuple(frames),
@@ -186,6 +188,7 @@ def reconstruct(
         config.surface.min_confidence,
         cloud,
         mesh,
+        chunks,
         voxel_m,
         truncation_m,
         cell_m,
@@ -450,7 +453,7 @@ def _surface(
     exposures: Mapping[int, ViewExposure],
     voxel_m: float,
     truncation_m: float,
-) -> Mesh:
+) -> tuple[Mesh, tuple[Chunk, ...]]:
     """Fuses the depth chunk by chunk on one lattice, and merges the chunks."""
     depth = {r.depth.frame.view_id: r.depth for r in checked if r is not None}
     works = plan_chunks(
@@ -460,7 +463,7 @@ def _surface(
     chunks = [chunk for chunk in job.run(FUSE_CHUNK, works) if chunk is not None]
     (merged,) = job.run(MERGE, [merge_work(chunks, voxel_m, job.config.surface)])
     assert merged is not None  # a stage whose only item fails has raised
-    return load_mesh(job.bench, merged)
+    return load_mesh(job.bench, merged), tuple(work.chunk for work in works)
 
 
 def frame_size(frame: Frame, longer_px: int) -> tuple[int, int]:

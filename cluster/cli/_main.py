@@ -13,6 +13,7 @@ from cluster.cli._arguments import UsageError, parse
 from cluster.cli._demo import Demo
 from cluster.cli._export import Export
 from cluster.cli._info import Info
+from cluster.cli._metrics import Metrics
 from cluster.cli._panorama import Panoramas
 from cluster.cli._reconstruct import Reconstruct
 from cluster.cli._refine import Refine
@@ -30,6 +31,7 @@ Command = (
     | Annotated[Refine, tyro.conf.subcommand("refine")]
     | Annotated[Export, tyro.conf.subcommand("export")]
     | Annotated[Info, tyro.conf.subcommand("info")]
+    | Annotated[Metrics, tyro.conf.subcommand("metrics")]
     | Annotated[Panoramas, tyro.conf.subcommand("panorama")]
     | Annotated[Report, tyro.conf.subcommand("report")]
     | Annotated[View, tyro.conf.subcommand("view")]

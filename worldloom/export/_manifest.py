@@ -94,6 +94,9 @@ class Manifest:
     timings: tuple[StageReport, ...] = ()
     metrics: dict[str, float | None] = field(default_factory=dict[str, float | None])
     """Quality, by name; None where it could not be measured."""
+    quality: dict[str, Any] = field(default_factory=dict[str, Any])
+    """A `QualityReport` as plain JSON values: completeness, geometric_consistency, texture_quality
+    and view_consistency, 0 to 1, of the scene and of its parts; empty where nobody measured it."""
     evidence: dict[str, Any] = field(default_factory=dict[str, Any])
     """What decisions rest on, plain JSON values: depth ranges, partners, residuals of views."""
     failures: tuple[Failure, ...] = ()

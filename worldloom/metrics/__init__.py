@@ -1,5 +1,6 @@
 """Scores of geometry, depth and views, against truth and without it."""
 
+from worldloom.metrics._appearance import PixelScores as PixelScores
 from worldloom.metrics._consistency import ConsistencyCounts as ConsistencyCounts
 from worldloom.metrics._consistency import summed_consistency as summed_consistency
 from worldloom.metrics._consistency import view_consistency as view_consistency
@@ -12,6 +13,17 @@ from worldloom.metrics._geometry import score_against_depth as score_against_dep
 from worldloom.metrics._geometry import score_against_mesh as score_against_mesh
 from worldloom.metrics._geometry import truth_diagonal as truth_diagonal
 from worldloom.metrics._geometry import visible as visible
+from worldloom.metrics._pixels import PixelQuality as PixelQuality
+from worldloom.metrics._pixels import pixel_quality as pixel_quality
+from worldloom.metrics._regions import Regions as Regions
+from worldloom.metrics._regions import regions_from_chunks as regions_from_chunks
+from worldloom.metrics._report import ChunkQuality as ChunkQuality
+from worldloom.metrics._report import JudgedView as JudgedView
+from worldloom.metrics._report import QualityReport as QualityReport
+from worldloom.metrics._report import QualityScores as QualityScores
+from worldloom.metrics._report import SeamQuality as SeamQuality
+from worldloom.metrics._report import ViewQuality as ViewQuality
+from worldloom.metrics._report import quality_report as quality_report
 from worldloom.metrics._sampling import surface_points as surface_points
 from worldloom.metrics._sampling import thinned as thinned
 from worldloom.metrics._view import ViewScore as ViewScore

@@ -10,15 +10,21 @@ from jaxtyping import Bool, UInt8
 from worldloom.bench import Bench
 from worldloom.export import PreviewView, contact_sheet, pick_views
 from worldloom.exposure import Balance, fit_exposure
-from worldloom.metrics import ViewScore, score_view, summed_consistency, view_consistency
+from worldloom.metrics import (
+    QualityReport,
+    ViewScore,
+    score_view,
+    summed_consistency,
+    view_consistency,
+)
 from worldloom.pipeline import Reconstruction
+from worldloom.quality._basis import QualityBasis, quality_basis
+from worldloom.quality._scoring import JUDGED_VIEWS, ViewRenderer, depth_size, measured_quality
 from worldloom.render import MeshRenderer, RenderedView
 from worldloom.response import Response, ViewExposure, exposed
 from worldloom.scene import DepthMap, DepthRef, Frame
 
 _logger = logging.getLogger(__name__)
-JUDGED_VIEWS = 12
-"""Views, evenly spread, on which metrics are taken, so that long videos do not take longer."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,10 +49,19 @@ class Appraisal:
     """
     preview: UInt8[np.ndarray, "h w 3"]
     """Contact sheet, sRGB."""
+    quality: QualityReport
+    """Of the scene, its chunks and its seams, each number 0 to 1."""
+    basis: QualityBasis
+    """What `quality` was measured on."""
 
 
 def appraise(
-    bench: Bench, made: Reconstruction, held_out: Sequence[Frame], *, title: str
+    bench: Bench,
+    made: Reconstruction,
+    held_out: Sequence[Frame],
+    *,
+    title: str,
+    textured: ViewRenderer | None = None,
 ) -> Appraisal:
     """Measures a reconstruction and draws its contact sheet.
 
@@ -55,6 +70,7 @@ def appraise(
         made: What to appraise.
         held_out: Views that nothing was made from.
         title: First line of the contact sheet.
+        textured: Renders the scene for `quality`; None for its vertex colours.
     """
     renderer = MeshRenderer(made.mesh)
     judged = [made.depth[i] for i in pick_views(len(made.depth), JUDGED_VIEWS)]
@@ -83,21 +99,18 @@ def appraise(
     }
     if held_out:
         longer_px = max(max(ref.width_px, ref.height_px) for ref in made.depth)
-        kept_out = [_pair(bench, renderer, frame, *_size(frame, longer_px)) for frame in held_out]
+        kept_out = [
+            _pair(bench, renderer, frame, *depth_size(frame, longer_px)) for frame in held_out
+        ]
         metrics |= _holdout_metrics([pair for pair in kept_out if pair], made.balance)
     subtitle = (
         f"{len(made.frames)} views, {len(made.point_cloud):,} points, "
         f"{len(made.mesh.faces):,} faces"
     )
     columns = [_column(bench, made.depth[i]) for i in pick_views(len(made.depth))]
-    sheet = contact_sheet(columns, renderer, title, subtitle, made.depth_note)
-    return Appraisal(metrics, sheet)
-
-
-def _size(frame: Frame, longer_px: int) -> tuple[int, int]:
-    intrinsics = frame.camera.intrinsics
-    scale = min(1.0, longer_px / max(intrinsics.width_px, intrinsics.height_px))
-    return round(intrinsics.width_px * scale), round(intrinsics.height_px * scale)
+    preview = contact_sheet(columns, renderer, title, subtitle, made.depth_note)
+    basis = quality_basis(made, held_out)
+    return Appraisal(metrics, preview, measured_quality(bench, basis, textured or renderer), basis)
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,178 @@
+"""Do the quality metrics, which know no truth, order scenes as the truth does?
+
+usage: python -m tests.benchmarks.quality_metrics [--rows FILE]
+
+Reconstructs small synthetic scenes from few and many frames, with noise, drifting exposure and
+wrong poses, and with other settings; damages each mesh in several ways; and prints Spearman's rank
+correlation of `completeness` with recall and F-score, and of `geometric_consistency` with precision
+and F-score, over all of them. Exit code 1 where one of the four is below 0.8.
+"""
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from scipy.stats import spearmanr
+
+from tests.benchmarks.metric import Metric
+from tests.corner import corner_frames
+from tests.damage import bulged, cropped, littered, punctured, roughened
+from worldloom.bench import Bench, BenchConfig
+from worldloom.config import ReconstructionConfig
+from worldloom.inline import InlineRunner
+from worldloom.metrics import score_against_mesh
+from worldloom.pipeline import reconstruct
+from worldloom.quality import measured_quality, quality_basis
+from worldloom.render import MeshRenderer
+from worldloom.scene import Frame, Mesh
+from worldloom.stage import Progress
+from worldloom.surface import SurfaceConfig
+from worldloom.synthetic import SceneSpec, build_scene
+
+LEAST = 0.8
+SMALL = SceneSpec(layout="corner", frames=12, width_px=160, height_px=120)
+PLAIN = ReconstructionConfig(resolution=160)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One way to reconstruct a scene."""
+
+    name: str
+    spec: SceneSpec = SMALL
+    config: ReconstructionConfig = PLAIN
+    pose_error: float = 0.0
+    """Deviation of camera places, metres, and of angles, in 0.3 radians."""
+
+
+SETTINGS = (
+    Setting("plain"),
+    Setting("few frames", replace(SMALL, frames=5)),
+    Setting("short arc", replace(SMALL, frames=8, arc_deg=25.0)),
+    Setting("noise", replace(SMALL, noise_levels=8.0)),
+    Setting("much noise", replace(SMALL, noise_levels=25.0)),
+    Setting("drift", replace(SMALL, exposure_drift=0.3, noise_levels=4.0)),
+    Setting("one round", config=replace(PLAIN, depth_estimation=False)),
+    Setting("coarse", config=ReconstructionConfig(resolution=96)),
+    Setting("large voxels", config=replace(PLAIN, voxel_m=0.08)),
+    Setting("strict", config=replace(PLAIN, surface=SurfaceConfig(min_views=6))),
+    Setting("poses off", pose_error=0.01),
+    Setting("poses far off", pose_error=0.03),
+    Setting("room", SceneSpec(frames=14, width_px=160, height_px=120)),
+    Setting("other seed", replace(SMALL, seed=5)),
+)
+DAMAGES: dict[str, Callable[[Mesh], Mesh]] = {
+    "as made": lambda mesh: mesh,
+    "holes": lambda mesh: punctured(mesh, 0.15, 0.12),
+    "cropped": lambda mesh: cropped(mesh, 0.4),
+    "rough": lambda mesh: roughened(mesh, 0.03),
+    "bulged": lambda mesh: bulged(mesh, 0.06),
+    "litter": lambda mesh: littered(mesh, 12, 0.12),
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One variant: what the truth says, and what the metrics say."""
+
+    setting: str
+    damage: str
+    precision: float
+    recall: float
+    fscore: float
+    completeness: float
+    geometric_consistency: float
+
+
+def main() -> None:
+    """Measures, prints and judges."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rows", type=Path, help="write all variants to this file, JSON")
+    args = parser.parse_args()
+    rows: list[Row] = []
+    for setting in SETTINGS:
+        rows += _rows(setting)
+    if args.rows:
+        args.rows.write_bytes(msgspec.json.format(msgspec.json.encode(rows), indent=1))
+    metrics = correlations(rows)
+    for metric in metrics:
+        print(f"{metric.key} {metric.value:.3f}")
+    sys.exit(any(metric.value < LEAST for metric in metrics))
+
+
+def correlations(rows: Sequence[Row]) -> list[Metric]:
+    """Spearman's rank correlation of metrics and truth over variants."""
+    pairs = (
+        ("completeness", "recall"),
+        ("completeness", "fscore"),
+        ("geometric_consistency", "precision"),
+        ("geometric_consistency", "fscore"),
+    )
+    return [
+        Metric(
+            f"quality/{ours}_{theirs}_spearman_{len(rows)}",
+            float(spearmanr(*([getattr(row, n) for row in rows] for n in (ours, theirs)))[0]),
+            "1",
+            "higher",
+            rel_tol=0.05,
+        )
+        for ours, theirs in pairs
+    ]
+
+
+def _rows(setting: Setting) -> list[Row]:
+    truth = build_scene(setting.spec)
+    with tempfile.TemporaryDirectory() as folder:
+        config = BenchConfig(folder)
+        bench = Bench(config)
+        frames, _ = corner_frames(bench, setting.spec)
+        cameras = [frame.camera for frame in frames]
+        frames = _with_pose_errors(frames, setting.pose_error)
+        made = reconstruct(frames, setting.config, InlineRunner(config, 2), bench, _silent)
+        basis = quality_basis(made, ())
+        rows: list[Row] = []
+        for name, damage in DAMAGES.items():
+            mesh = damage(made.mesh)
+            quality = measured_quality(bench, basis, MeshRenderer(mesh))
+            score = score_against_mesh(mesh, truth.mesh, cameras)
+            row = Row(
+                setting.name,
+                name,
+                score.precision,
+                score.recall,
+                score.fscore,
+                quality.completeness or 0.0,
+                quality.geometric_consistency or 0.0,
+            )
+            sys.stderr.write(f"{row}\n")
+            rows.append(row)
+    return rows
+
+
+def _with_pose_errors(frames: Sequence[Frame], error: float) -> list[Frame]:
+    rng = np.random.default_rng(0)
+    moved: list[Frame] = []
+    for frame in frames:
+        pose = frame.camera.world_from_cam.copy()
+        pose[:3, 3] += rng.normal(scale=error, size=3)
+        x, y, z = rng.normal(scale=error * 0.3, size=3)
+        turn = np.array([[1, -z, y], [z, 1, -x], [-y, x, 1]])
+        u, _, vt = np.linalg.svd(turn)
+        pose[:3, :3] = pose[:3, :3] @ (u @ vt)
+        moved.append(replace(frame, camera=replace(frame.camera, world_from_cam=pose)))
+    return moved
+
+
+def _silent(_progress: Progress) -> None:
+    pass
+
+
+if __name__ == "__main__":
+    main()

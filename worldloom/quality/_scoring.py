@@ -1,0 +1,102 @@
+"""The quality of a scene, from what its views show and what a renderer makes of it."""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Protocol
+
+from worldloom.bench import Bench
+from worldloom.cameras import Camera
+from worldloom.errors import ConfigError
+from worldloom.export import pick_views
+from worldloom.exposure import fit_exposure
+from worldloom.metrics import (
+    JudgedView,
+    QualityReport,
+    pixel_quality,
+    quality_report,
+    regions_from_chunks,
+)
+from worldloom.quality._basis import QualityBasis
+from worldloom.render import RenderedView
+from worldloom.response import ViewExposure, exposed
+from worldloom.scene import Frame
+
+_logger = logging.getLogger(__name__)
+JUDGED_VIEWS = 12
+"""Views, evenly spread, on which quality is measured, so that long videos do not take longer."""
+
+
+class ViewRenderer(Protocol):
+    """Renders a scene, with its vertex colours or its textures: what it shows is judged."""
+
+    def render(self, camera: Camera) -> RenderedView:
+        """Returns what a camera sees."""
+        ...
+
+
+def measured_quality(
+    bench: Bench, basis: QualityBasis, renderer: ViewRenderer, views: int = JUDGED_VIEWS
+) -> QualityReport:
+    """Measures the quality of a scene without a truth; see `docs/metrics.md`.
+
+    Args:
+        bench: Store and caches.
+        basis: The evidence.
+        renderer: Renders the scene.
+        views: At most this many views are judged, evenly spread; views that were kept out are
+            all judged.
+
+    Raises:
+        ConfigError: `views` is below 1.
+        StoreError: an image or a depth map is gone.
+    """
+    if views < 1:
+        raise ConfigError(f"views is {views}; judge at least 1", field="views")
+    return quality_report(
+        _inputs(bench, basis, renderer, views),
+        _held_out(bench, basis, renderer),
+        regions_from_chunks(basis.chunks, basis.voxel_m),
+    )
+
+
+def _inputs(
+    bench: Bench, basis: QualityBasis, renderer: ViewRenderer, views: int
+) -> Iterator[JudgedView]:
+    for i in pick_views(len(basis.depth), views):
+        ref = basis.depth[i]
+        mask = bench.mask(ref.frame, ref.width_px, ref.height_px)
+        image = bench.image(ref.frame, ref.width_px, ref.height_px)
+        rendered = _in_light_of(renderer.render(ref.camera), basis.exposure_of(ref.frame))
+        depth_map = bench.depth_map(ref)
+        quality = pixel_quality(rendered, depth_map, image, mask)
+        yield JudgedView(ref.frame.name, quality, rendered, depth_map)
+
+
+def _held_out(bench: Bench, basis: QualityBasis, renderer: ViewRenderer) -> Iterator[JudgedView]:
+    for frame in basis.held_out:
+        size = depth_size(frame, basis.longer_px)
+        mask = bench.mask(frame, *size)
+        if not mask.any():
+            _logger.warning("view %s holds no data and is not scored", frame.name)
+            continue
+        image = bench.image(frame, *size)
+        rendered = renderer.render(frame.camera.resized(*size))
+        if basis.response is not None:
+            covered = rendered.hit & mask
+            fitted = fit_exposure(frame.view_id, rendered.image, image, covered, basis.response)
+            rendered = _in_light_of(rendered, fitted)
+        yield JudgedView(frame.name, pixel_quality(rendered, None, image, mask), rendered, None)
+
+
+def _in_light_of(rendered: RenderedView, exposure: ViewExposure | None) -> RenderedView:
+    if exposure is None:
+        return rendered
+    return replace(rendered, image=exposed(rendered.image, exposure))
+
+
+def depth_size(frame: Frame, longer_px: int) -> tuple[int, int]:
+    """Returns width and height of a frame whose longer side is at most `longer_px`."""
+    intrinsics = frame.camera.intrinsics
+    scale = min(1.0, longer_px / max(intrinsics.width_px, intrinsics.height_px))
+    return round(intrinsics.width_px * scale), round(intrinsics.height_px * scale)
