@@ -35,14 +35,14 @@ class Regions:
     def chunk_of(self, points_in_world: Float64[np.ndarray, "p 3"]) -> Int64[np.ndarray, "p"]:
         """Returns the position in `chunk_ids` of each point's chunk; -1 outside of all."""
         block, _ = self._blocks(points_in_world)
-        return np.where(block < 0, NOWHERE, self.chunk[block])
+        return np.append(self.chunk, NOWHERE)[block]
 
     def seam_of(self, points_in_world: Float64[np.ndarray, "p 3"]) -> Int64[np.ndarray, "p"]:
         """Returns the position in `seams` of the nearest seam within reach; -1 where none is."""
         block, place = self._blocks(points_in_world)
         # Distance to each side of the block, in voxels.
         distance = np.concatenate([BLOCK_VOXELS - place, place], axis=1)
-        seam = np.where(block[:, None] < 0, NOWHERE, self.across[block])
+        seam = np.append(self.across, np.full((1, 6), NOWHERE), axis=0)[block]
         distance = np.where(seam < 0, np.inf, distance)
         side = distance.argmin(axis=1)[:, None]
         near = np.take_along_axis(distance, side, 1)[:, 0] <= SEAM_VOXELS
@@ -74,7 +74,8 @@ def regions_from_chunks(chunks: Sequence[Chunk], voxel_m: float) -> Regions:
     keys, owner = keys[order], owner[order]
     cells = cells_from_keys(keys)
     beside = np.stack([_rows(keys, keys_from_cells(cells + side)) for side in _SIDES], axis=-1)
-    other = np.where(beside < 0, owner[:, None], owner[beside] if len(keys) else 0)
+    # The last row stands for what is not there.
+    other = np.where(beside < 0, owner[:, None], np.append(owner, NOWHERE)[beside])
     low, high = np.minimum(owner[:, None], other), np.maximum(owner[:, None], other)
     meets = low != high
     pairs, inverse = np.unique(low[meets] * len(parts) + high[meets], return_inverse=True)

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from worldloom.bench import Bench
 from worldloom.cameras import Camera
@@ -27,6 +27,7 @@ JUDGED_VIEWS = 12
 """Views, evenly spread, on which quality is measured, so that long videos do not take longer."""
 
 
+@runtime_checkable
 class ViewRenderer(Protocol):
     """Renders a scene, with its vertex colours or its textures: what it shows is judged."""
 
