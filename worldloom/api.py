@@ -224,7 +224,7 @@ def reconstruct_sources(
         manifest = replace(
             manifest,
             metrics=appraisal.metrics,
-            quality=cast("dict[str, object]", msgspec.to_builtins(appraisal.quality)),
+            quality=msgspec.json.decode(to_json(appraisal.quality)),
             evidence=manifest.evidence | basis,
         )
         scene = _exported(output, made, manifest, appraisal)

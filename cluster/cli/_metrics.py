@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TextIO, cast
+from typing import TextIO
 
 import msgspec
 import tyro
@@ -12,12 +12,15 @@ from rich.text import Text
 
 from cluster.cli._terminal import show, write_json
 from worldloom.api import ARTIFACTS_FOLDER
+from worldloom.codec import to_json
 from worldloom.errors import ConfigError
 from worldloom.export import Manifest, load_manifest, save_manifest
 from worldloom.metrics import QualityReport, QualityScores
 from worldloom.quality import JUDGED_VIEWS, folder_quality
 
 _SHOWN_PARTS = 8
+_FEWEST_PIXELS = 500
+"""Parts that fewer pixels see are not shown: their numbers are noise."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +54,7 @@ class Metrics:
         if self.recompute or self.views is not None or not manifest.quality:
             store = self.store or str(self.folder.resolve() / ARTIFACTS_FOLDER)
             report = folder_quality(self.folder, store, views=self.views or JUDGED_VIEWS)
-            plain = cast("dict[str, object]", msgspec.to_builtins(report))
-            manifest = replace(manifest, quality=plain)
+            manifest = replace(manifest, quality=msgspec.json.decode(to_json(report)))
             save_manifest(manifest, self.folder)
         if self.json:
             folder = str(self.folder.resolve())
@@ -69,8 +71,16 @@ def _tables(folder: Path, manifest: Manifest) -> list[RenderableType]:
     if report.held_out is not None:
         _add(overview, f"{len(report.held_out_views)} held-out views", report.held_out)
     parts: list[RenderableType] = [Text(f"{folder}: {len(report.views)} views judged"), overview]
-    chunks = [(f"chunk {c.chunk_id}", c.scores) for c in report.chunks]
-    seams = [(f"chunks {s.chunk_ids[0]} and {s.chunk_ids[1]}", s.scores) for s in report.seams]
+    chunks = [
+        (f"chunk {chunk.chunk_id}", chunk.scores)
+        for chunk in report.chunks
+        if chunk.pixels >= _FEWEST_PIXELS
+    ]
+    seams = [
+        (f"chunks {seam.chunk_ids[0]} and {seam.chunk_ids[1]}", seam.scores)
+        for seam in report.seams
+        if seam.pixels >= _FEWEST_PIXELS
+    ]
     for title, rows in (("chunk", chunks), ("seam", seams)):
         if len(rows) > 1 or (title == "seam" and rows):
             worst = sorted(rows, key=lambda row: _lowest(row[1]))[:_SHOWN_PARTS]

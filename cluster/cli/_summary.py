@@ -21,6 +21,7 @@ def summary_object(folder: Path, manifest: Manifest) -> dict[str, object]:
         "degraded": manifest.degraded,
         "counts": manifest.counts,
         "metrics": manifest.metrics,
+        "quality": manifest.quality,
         "timings": manifest.timings,
         "models": manifest.evidence.get("models", []),
         "warnings": manifest.warnings,
@@ -40,7 +41,12 @@ def show_summary(stream: TextIO, folder: Path, manifest: Manifest) -> None:
     if manifest.timings:
         parts.append(_timings(manifest))
     parts.append(_files(folder, manifest))
-    measured = {name: value for name, value in manifest.metrics.items() if value is not None}
+    numbers = manifest.metrics | {
+        f"quality: {name.replace('_', ' ')}": value
+        for name, value in manifest.quality.items()
+        if isinstance(value, float)
+    }
+    measured = {name: value for name, value in numbers.items() if value is not None}
     if measured:
         parts.append(_metrics(measured))
     parts += [Text(line) for line in _models(manifest)]

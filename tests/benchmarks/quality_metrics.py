@@ -6,8 +6,8 @@ Reconstructs small synthetic scenes from few and many frames, with noise, drifti
 wrong poses, and with other settings; damages each mesh in several ways; and prints Spearman's rank
 correlation of the metrics with the true scores at 1 % and at 0.5 % of the diagonal: over all
 variants, and, as completeness is made to ignore wrong geometry and geometric consistency to ignore
-holes, with the F-score over the variants without the damage that each ignores. Exit code 1 where one
-of `GATED` is below 0.8.
+holes, with the F-score over the variants without the damage that each ignores. Exit code 1 where
+one of `GATED` is below 0.8.
 """
 
 import argparse

@@ -183,6 +183,11 @@ def test_files_in_scene_folder_out(tmp_path: Path) -> None:
     assert isinstance(metrics, dict)
     assert metrics["holdout_coverage"] > 0.5
     assert metrics["holdout_psnr_db"] > 15
+    quality = scene.metadata["quality"]
+    assert isinstance(quality, dict)
+    for name in ("completeness", "geometric_consistency", "texture_quality", "view_consistency"):
+        assert 0.7 < quality[name] <= 1
+        assert (quality["held_out"][name] is None) == (name == "geometric_consistency")
     evidence = scene.metadata["evidence"]
     assert isinstance(evidence, dict)
     assert evidence["exposure"]["response"] in ("filmic", "linear")

@@ -312,7 +312,10 @@ def test_the_basis_comes_back_as_it_was(bench: Bench, basis: QualityBasis, mesh:
         response="filmic",
     )
     key = save_basis(bench.store, full)
+    path = Path(bench.store.uri) / key / "result.json"
+    written = path.stat().st_ino
     assert save_basis(bench.store, full) == key
+    assert path.stat().st_ino == written, "what is finished is not written again"
     again = load_basis(bench.store, key)
     assert again.chunks == full.chunks
     assert again.exposures == full.exposures

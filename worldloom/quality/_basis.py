@@ -67,7 +67,8 @@ def save_basis(store: Store, basis: QualityBasis) -> ArtifactKey:
         StoreError: it cannot be written.
     """
     key = artifact_key(_STAGE, _VERSION, basis)
-    store.commit(key, basis)
+    if store.result(key, QualityBasis) is None:
+        store.commit(key, basis)
     return key
 
 
