@@ -33,7 +33,6 @@ from worldloom.quality import measured_quality, quality_basis
 from worldloom.render import MeshRenderer
 from worldloom.scene import Frame, Mesh
 from worldloom.stage import Progress
-from worldloom.surface import SurfaceConfig
 from worldloom.synthetic import SceneSpec, build_scene
 
 LEAST = 0.8
@@ -78,7 +77,6 @@ SETTINGS = (
     Setting("one round", config=replace(PLAIN, depth_estimation=False)),
     Setting("coarse", config=ReconstructionConfig(resolution=96)),
     Setting("large voxels", config=replace(PLAIN, voxel_m=0.08)),
-    Setting("strict", config=replace(PLAIN, surface=SurfaceConfig(min_views=6))),
     Setting("poses off", pose_error=0.01),
     Setting("poses far off", pose_error=0.03),
     Setting("room", SceneSpec(frames=14, width_px=160, height_px=120)),
