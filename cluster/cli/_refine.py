@@ -3,7 +3,7 @@
 import dataclasses
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, TextIO
 
@@ -14,9 +14,8 @@ from rich.text import Text
 from cluster.cli._summary import size_text
 from cluster.cli._terminal import show, write_json
 from worldloom.errors import ConfigError
-from worldloom.export import load_manifest, read_mesh_ply, write_mesh
+from worldloom.export import export_mesh, load_scene, read_mesh_ply, write_mesh
 from worldloom.meshes import MeshReport, RefinementConfig, mesh_report, refine_mesh
-from worldloom.scene import Mesh
 
 _SHARE_TEXT = "give the share of the vertices to keep, above 0 to 1"
 
@@ -31,7 +30,8 @@ class Refine:
     source: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="DIR|MESH.PLY")]
     """Folder that `worldloom reconstruct` wrote, or a .ply of a mesh."""
     out: Path
-    """File to write: .ply, .glb or .obj."""
+    """File to write, with vertex colours: .ply; from a scene folder also .obj, .gltf, .glb, .fbx,
+    .usda, .usdc or .usdz, whose axes are told by the cameras."""
     outliers: bool = True
     """Remove loose pieces, and pull spikes back."""
     smooth: bool = True
@@ -47,6 +47,12 @@ class Refine:
     )
 
     def __post_init__(self) -> None:
+        if _is_file(self.source) and not _is_file(self.out):
+            raise ConfigError(
+                f"{self.source} has no cameras that tell what is up, which {self.out.name} has to "
+                "say; write a .ply, or refine a scene folder",
+                field="out",
+            )
         if self.simplify is not None and not 0 < self.simplify <= 1:
             raise ConfigError(f"--simplify is {self.simplify}; {_SHARE_TEXT}", field="simplify")
 
@@ -58,7 +64,8 @@ class Refine:
             ExportError: nothing is left of it, or the file cannot be written.
         """
         start = time.monotonic()
-        mesh = _mesh_at(self.source)
+        scene = None if _is_file(self.source) else load_scene(self.source)
+        mesh = read_mesh_ply(self.source) if scene is None else scene.mesh
         before = mesh_report(mesh)
         if not self.json:
             sys.stderr.write(f"refine: {before.faces:,} faces\n")
@@ -66,7 +73,11 @@ class Refine:
             mesh, self.outliers, self.smooth, self.fill_holes, self.simplify, self.config
         )
         after = mesh_report(refined)
-        write_mesh(refined, self.out)
+        if scene is None or _is_file(self.out):
+            write_mesh(refined, self.out)
+        else:
+            self.out.parent.mkdir(parents=True, exist_ok=True)
+            export_mesh(replace(scene, mesh=refined), self.out, include_textures=False)
         if self.json:
             reports = {"before": _plain(before), "after": _plain(after)}
             write_json(stdout, {"file": str(self.out.resolve()), **reports})
@@ -76,11 +87,8 @@ class Refine:
         show(stdout, _table(before, after), Text(f"{self.out}: {size}, {seconds:.1f} s"))
 
 
-def _mesh_at(source: Path) -> Mesh:
-    if source.suffix.lower() == ".ply":
-        return read_mesh_ply(source)
-    load_manifest(source)
-    return read_mesh_ply(source / "mesh.ply")
+def _is_file(path: Path) -> bool:
+    return path.suffix.lower() == ".ply"
 
 
 def _plain(report: MeshReport) -> dict[str, object]:

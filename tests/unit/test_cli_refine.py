@@ -6,11 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import trimesh
 
 from cluster.cli import _main as cli
 from tests.solids import ball, grid, joined
-from worldloom.export import Manifest, read_mesh_ply, save_manifest, write_mesh
+from worldloom.cameras import Camera, CameraIntrinsics, CameraTrajectory
+from worldloom.export import Manifest, ViewRecord, export_scene, read_mesh_ply, write_mesh
 from worldloom.meshes import mesh_report, refine_mesh
+from worldloom.scene import PointCloud, ReconstructedScene
 
 
 @pytest.fixture(autouse=True)
@@ -50,16 +53,44 @@ def test_each_step_can_be_left_out(source: Path, tmp_path: Path) -> None:
     np.testing.assert_array_equal(written.faces, given.faces)
 
 
-def test_a_scene_folder_stays_as_it_is(
-    source: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    save_manifest(Manifest(parameters={}, views=()), tmp_path)
-    before = source.read_bytes()
-    out = tmp_path / "refined.glb"
-    assert cli.run(["refine", str(tmp_path), "--out", str(out), "--min-piece-share", "0"]) == 0
-    assert source.read_bytes() == before
-    assert out.stat().st_size > 10_000
+def scene_folder(folder: Path) -> Path:
+    """A scene whose cameras look along +z, with +y down."""
+    lens = CameraIntrinsics(50.0, 50.0, 32.0, 24.0, 64, 48)
+    cameras = CameraTrajectory((Camera(lens, np.eye(4)),), (0,))
+    one = np.ones(1, np.float32)
+    cloud = PointCloud(
+        np.zeros((1, 3)),
+        np.zeros((1, 3), np.float32),
+        np.zeros((1, 3), np.uint8),
+        one,
+        np.ones(1, np.int32),
+    )
+    mesh = joined(ball(3), ball(1, 0.005, (2, 0, 0)))
+    views = (ViewRecord(0, "a/0", "a", 0, 64, 48),)
+    export_scene(ReconstructedScene(mesh, cloud, cameras), folder, Manifest({}, views))
+    return folder
+
+
+def test_a_scene_folder_stays_as_it_is(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    folder = scene_folder(tmp_path / "scene")
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    out = tmp_path / "new" / "refined.glb"
+    assert cli.run(["refine", str(folder), "--out", str(out)]) == 0
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before
     assert "non manifold edges" in capfd.readouterr().out
+    (read,) = trimesh.load_scene(out).geometry.values()
+    assert len(read.faces) == 1280
+    plain = tmp_path / "refined.ply"
+    assert cli.run(["refine", str(folder), "--out", str(plain)]) == 0
+    expected = refine_mesh(read_mesh_ply(folder / "mesh.ply"))
+    written = read_mesh_ply(plain)
+    np.testing.assert_array_equal(written.vertices_in_world, expected.vertices_in_world)
+    # +y is down in this world and up in glTF.
+    np.testing.assert_allclose(
+        np.sort(-np.asarray(read.vertices)[:, 1]),
+        np.sort(expected.vertices_in_world[:, 1]),
+        atol=1e-5,
+    )
 
 
 def test_what_cannot_be_refined_is_one_line(
@@ -70,8 +101,11 @@ def test_what_cannot_be_refined_is_one_line(
     assert "share of the vertices to keep" in capfd.readouterr().err
     assert cli.run(["refine", str(tmp_path / "none"), "--out", out]) == 1
     assert "holds no finished scene" in capfd.readouterr().err
-    assert cli.run(["refine", str(source), "--out", str(tmp_path / "out.stl")]) == 1
-    assert "no mesh format has the suffix" in capfd.readouterr().err
+    assert cli.run(["refine", str(source), "--out", str(tmp_path / "out.glb")]) == 2
+    assert "no cameras that tell what is up" in capfd.readouterr().err
+    folder = scene_folder(tmp_path / "scene")
+    assert cli.run(["refine", str(folder), "--out", str(tmp_path / "out.stl")]) == 1
+    assert ".stl" in capfd.readouterr().err
     lost = grid(4, 4)
     lost.vertices_in_world[3] = np.nan
     write_mesh(lost, source)

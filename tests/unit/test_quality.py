@@ -63,7 +63,7 @@ def mesh(bench: Bench, basis: QualityBasis) -> Mesh:
 def basis(bench: Bench) -> QualityBasis:
     frames, depths = corner_frames(bench, SPEC)
     refs = tuple(_stored(bench, f, d) for f, d in zip(frames, depths, strict=True))
-    return QualityBasis(refs[:4], (frames[4],), (), VOXEL_M, (), None)
+    return QualityBasis(refs[:4], 0.05, (frames[4],), (), VOXEL_M, (), None)
 
 
 def _stored(bench: Bench, frame: Frame, depth: np.ndarray) -> DepthRef:

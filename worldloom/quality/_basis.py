@@ -20,7 +20,9 @@ class QualityBasis:
     """The evidence behind a scene, by reference: views with their depth, chunks, exposures."""
 
     depth: tuple[DepthRef, ...]
-    """Confirmed depth maps with their frames, by view id."""
+    """Depth maps with their frames, by view id."""
+    min_confidence: float
+    """Confidence from which on depth counts, 0 to 1."""
     held_out: tuple[Frame, ...]
     """Views that nothing was made from."""
     chunks: tuple[Chunk, ...]
@@ -52,6 +54,7 @@ def quality_basis(made: Reconstruction, held_out: Sequence[Frame]) -> QualityBas
     balance = made.balance
     return QualityBasis(
         made.depth,
+        made.min_confidence,
         tuple(held_out),
         made.chunks,
         made.voxel_m,

@@ -69,7 +69,7 @@ def _inputs(
         mask = bench.mask(ref.frame, ref.width_px, ref.height_px)
         image = bench.image(ref.frame, ref.width_px, ref.height_px)
         rendered = _in_light_of(renderer.render(ref.camera), basis.exposure_of(ref.frame))
-        depth_map = bench.depth_map(ref)
+        depth_map = bench.depth_map(ref).trusted(basis.min_confidence)
         quality = pixel_quality(rendered, depth_map, image, mask)
         yield JudgedView(ref.frame.name, quality, rendered, depth_map)
 
