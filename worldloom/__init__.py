@@ -15,12 +15,12 @@ from worldloom.export import export_cameras as export_cameras
 from worldloom.export import export_mesh as export_mesh
 from worldloom.export import export_point_cloud as export_point_cloud
 from worldloom.inline import InlineRunner as InlineRunner
-from worldloom.panoramas import reconstruct_from_panorama as reconstruct_from_panorama
-from worldloom.panoramas import reconstruct_panoramas as reconstruct_panoramas
 from worldloom.meshes import MeshReport as MeshReport
 from worldloom.meshes import RefinementConfig as RefinementConfig
 from worldloom.meshes import mesh_report as mesh_report
 from worldloom.meshes import refine_mesh as refine_mesh
+from worldloom.panoramas import reconstruct_from_panorama as reconstruct_from_panorama
+from worldloom.panoramas import reconstruct_panoramas as reconstruct_panoramas
 from worldloom.scene import DepthMap as DepthMap
 from worldloom.scene import Frame as Frame
 from worldloom.scene import Mesh as Mesh

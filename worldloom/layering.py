@@ -216,6 +216,7 @@ def _reconstruction(
         min_confidence=0.0,
         point_cloud=cloud,
         mesh=mesh,
+        chunks=(),
         voxel_m=footprint,
         truncation_m=0.0,
         cell_m=CLOUD_SPACING_PX[job.config.point_cloud_density] * footprint,

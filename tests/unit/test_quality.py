@@ -266,7 +266,7 @@ def test_regions_are_those_of_the_blocks() -> None:
             [4.0, 7.9, 4],  # near another block of the same chunk
             [7.9, 12, 4],  # near a place without a block
             [-1.0, 4, 4],
-            [1e6, 4, 4],
+            [1e9, 4, 4],
         ]
     )
     assert regions.chunk_of(places).tolist() == [0, 0, 0, 1, 0, 0, -1, -1]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from worldloom.lattice import cells_from_keys, keys_from_cells
+from worldloom.lattice import AXIS_LIMIT, cells_from_keys, keys_from_cells
 from worldloom.memory import BLOCK_VOXELS
 from worldloom.scene import Chunk
 
@@ -55,7 +55,11 @@ class Regions:
         in_blocks = points_in_world / (BLOCK_VOXELS * self.voxel_m)
         cells = np.floor(in_blocks).astype(np.int64)
         place = (in_blocks - cells) * BLOCK_VOXELS
-        return _rows(self.keys, keys_from_cells(cells)), place
+        # What is measured may lie beyond the lattice, which no chunk does.
+        inside = (np.abs(in_blocks) < AXIS_LIMIT - 1).all(axis=1)
+        rows = np.full(len(cells), NOWHERE, np.int64)
+        rows[inside] = _rows(self.keys, keys_from_cells(cells[inside]))
+        return rows, place
 
 
 def regions_from_chunks(chunks: Sequence[Chunk], voxel_m: float) -> Regions:
