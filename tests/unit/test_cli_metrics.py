@@ -36,6 +36,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
             depth_estimation=False, holdout=4, surface=SurfaceConfig(chunk_blocks=40)
         ),
         trajectories=[folder / "in" / "camera.json"],
+        report=False,
     )
     return folder / "out"
 
