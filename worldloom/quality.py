@@ -1,7 +1,7 @@
 """Appraisal of a finished reconstruction: scene metrics, held-out views, and the contact sheet."""
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,7 +12,7 @@ from worldloom.export import PreviewView, contact_sheet, pick_views
 from worldloom.exposure import Balance, fit_exposure
 from worldloom.metrics import ViewScore, score_view, summed_consistency, view_consistency
 from worldloom.pipeline import Reconstruction
-from worldloom.render import MeshRenderer, RenderedView
+from worldloom.render import MeshRenderer, RenderedView, TexturedRenderer
 from worldloom.response import Response, ViewExposure, exposed
 from worldloom.scene import DepthMap, DepthRef, Frame
 
@@ -37,7 +37,9 @@ class Appraisal:
     were not estimated. `holdout_coverage`: the share of their pixels that the mesh covers.
     `pose_residual_px`: median over the views of the median distance of feature matches from their
     epipolar lines. `reprojection_residual_px`: median over the views of their distance from what
-    others have put into the memory. `color_spread_levels`: mean distance of a cell's colour in one
+    others have put into the memory. The same names with `texture_` before them: the light mesh with
+    its textures in place of the fine one with its colours, held-out views at their full size.
+    `color_spread_levels`: mean distance of a cell's colour in one
     view from its mean over the views, exposures undone, levels of 255; None where they were not
     estimated.
     """
@@ -67,11 +69,7 @@ def appraise(
         for ref in judged
     )
     exposures = {} if made.balance is None else {v.view_id: v for v in made.balance.exposures}
-    inputs = [
-        pair.score(exposures.get(ref.frame.view_id))
-        for ref in judged
-        if (pair := _pair(bench, renderer, ref.frame, ref.width_px, ref.height_px))
-    ]
+    inputs = _input_scores(bench, renderer, judged, exposures)
     metrics = {
         "completeness": consistency.completeness,
         "geometric_consistency": consistency.geometric_consistency,
@@ -85,6 +83,7 @@ def appraise(
         longer_px = max(max(ref.width_px, ref.height_px) for ref in made.depth)
         kept_out = [_pair(bench, renderer, frame, *_size(frame, longer_px)) for frame in held_out]
         metrics |= _holdout_metrics([pair for pair in kept_out if pair], made.balance)
+    metrics |= _texture_metrics(bench, made, judged, held_out, exposures)
     subtitle = (
         f"{len(made.frames)} views, {len(made.point_cloud):,} points, "
         f"{len(made.mesh.faces):,} faces"
@@ -92,6 +91,43 @@ def appraise(
     columns = [_column(bench, made.depth[i]) for i in pick_views(len(made.depth))]
     sheet = contact_sheet(columns, renderer, title, subtitle, made.depth_note)
     return Appraisal(metrics, sheet)
+
+
+def _input_scores(
+    bench: Bench,
+    renderer: MeshRenderer,
+    judged: Sequence[DepthRef],
+    exposures: Mapping[int, ViewExposure],
+) -> list[ViewScore]:
+    return [
+        pair.score(exposures.get(ref.frame.view_id))
+        for ref in judged
+        if (pair := _pair(bench, renderer, ref.frame, ref.width_px, ref.height_px))
+    ]
+
+
+def _texture_metrics(
+    bench: Bench,
+    made: Reconstruction,
+    judged: Sequence[DepthRef],
+    held_out: Sequence[Frame],
+    exposures: Mapping[int, ViewExposure],
+) -> dict[str, float | None]:
+    """The same scores for the textured mesh, at the full size of the views kept out."""
+    if made.unwrapped is None or "albedo" not in made.textures:
+        return {}
+    renderer = TexturedRenderer(made.unwrapped, made.textures["albedo"])
+    scores = _input_scores(bench, renderer, judged, exposures)
+    metrics = {"texture_input_psnr_db": _median(score.psnr_db for score in scores)}
+    if held_out:
+        lenses = [frame.camera.intrinsics for frame in held_out]
+        pairs = [
+            _pair(bench, renderer, frame, lens.width_px, lens.height_px)
+            for frame, lens in zip(held_out, lenses, strict=True)
+        ]
+        kept_out = _holdout_metrics([pair for pair in pairs if pair], made.balance)
+        metrics |= {f"texture_{name}": value for name, value in kept_out.items()}
+    return metrics
 
 
 def _size(frame: Frame, longer_px: int) -> tuple[int, int]:
