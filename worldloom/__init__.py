@@ -29,3 +29,6 @@ from worldloom.scene import ReconstructedScene as ReconstructedScene
 from worldloom.scene import Splats as Splats
 from worldloom.scene import Texture as Texture
 from worldloom.scene import UnwrappedMesh as UnwrappedMesh
+from worldloom.texture import TextureConfig as TextureConfig
+from worldloom.texture import bake_textures as bake_textures
+from worldloom.texture import optimize_textures as optimize_textures

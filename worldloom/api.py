@@ -36,6 +36,8 @@ from worldloom.quality import BASIS_EVIDENCE, Appraisal, appraise, save_basis
 from worldloom.report import add_report
 from worldloom.scene import Frame, ReconstructedScene
 from worldloom.stage import Progress, ProgressCallback, Runner
+from worldloom.texture import RECORD as TEXTURES
+from worldloom.texture import plain_record, record_textures
 
 StrPath = str | os.PathLike[str]
 Trajectory = StrPath | CameraTrajectory
@@ -219,13 +221,14 @@ def reconstruct_sources(
         name = sources[0].name if len(sources) == 1 else title
         with journal.timed("appraise", len(frames)):
             appraisal = appraise(bench, made, held_out, title=name)
+        textures = _texture_record(bench, made, held_out)
         manifest = _manifest(config, sources, all_frames, made, journal, parameters or {})
         basis = {BASIS_EVIDENCE: save_basis(bench.store, appraisal.basis)}
         manifest = replace(
             manifest,
             metrics=appraisal.metrics,
             quality=msgspec.json.decode(to_json(appraisal.quality)),
-            evidence=manifest.evidence | basis,
+            evidence=manifest.evidence | basis | textures,
         )
         scene = _exported(output, made, manifest, appraisal)
         return add_report(scene, output, bench_config.store_uri) if report else scene
@@ -246,7 +249,9 @@ def _with_concrete_backends(config: ReconstructionConfig, runner: Runner) -> Rec
 def _exported(
     output: Path, made: Reconstruction, manifest: Manifest, appraisal: Appraisal
 ) -> ReconstructedScene:
-    scene = ReconstructedScene(made.mesh, made.point_cloud, _cameras(made.frames))
+    scene = ReconstructedScene(
+        made.mesh, made.point_cloud, _cameras(made.frames), made.unwrapped, made.textures
+    )
     written = export_scene(scene, output, manifest, appraisal.preview)
     return replace(scene, metadata=cast("dict[str, object]", msgspec.to_builtins(written)))
 
@@ -288,6 +293,16 @@ def _cameras(frames: Sequence[Frame]) -> CameraTrajectory:
         tuple(frame.name for frame in frames),
         name="scene",
     )
+
+
+def _texture_record(
+    bench: Bench, made: Reconstruction, held_out: Sequence[Frame]
+) -> dict[str, object]:
+    """Where the inputs of the textures are, so that they can be made again."""
+    if made.texture_inputs is None:
+        return {}
+    inputs = replace(made.texture_inputs, held_out=tuple(held_out))
+    return {TEXTURES: plain_record(record_textures(bench, inputs, made.texture_set))}
 
 
 def _manifest(

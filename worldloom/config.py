@@ -11,6 +11,7 @@ from worldloom.memory import MemoryConfig
 from worldloom.plan import PlanConfig
 from worldloom.poses import PoseConfig
 from worldloom.surface import SurfaceConfig
+from worldloom.texture import TextureConfig
 
 Method = Literal["mvs"]
 Density = Literal["low", "medium", "high"]
@@ -55,6 +56,7 @@ class ReconstructionConfig:
     memory: MemoryConfig = field(default_factory=MemoryConfig)
     exposure: ExposureConfig = field(default_factory=ExposureConfig)
     surface: SurfaceConfig = field(default_factory=SurfaceConfig)
+    texture: TextureConfig = field(default_factory=TextureConfig)
     learned: LearnedConfig = field(default_factory=LearnedConfig)
 
     def __post_init__(self) -> None:

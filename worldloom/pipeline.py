@@ -58,9 +58,26 @@ from worldloom.plan import (
 )
 from worldloom.registration import PoseCorrection, measure_residuals, refine_poses
 from worldloom.response import ViewExposure
-from worldloom.scene import Chunk, DepthRef, Frame, Mesh, PointCloud
+from worldloom.scene import (
+    Chunk,
+    DepthRef,
+    Frame,
+    Mesh,
+    PointCloud,
+    Texture,
+    TextureKind,
+    UnwrappedMesh,
+)
 from worldloom.stage import Failure, ProgressCallback, Runner, StageReport
-from worldloom.surface import FUSE_CHUNK, MERGE, load_mesh, merge_work, plan_chunks
+from worldloom.surface import FUSE_CHUNK, MERGE, MergedMesh, load_mesh, merge_work, plan_chunks
+from worldloom.texture import (
+    TextureInputs,
+    TextureSet,
+    load_maps,
+    load_unwrapped,
+    texture_inputs,
+    texture_surface,
+)
 
 _logger = logging.getLogger(__name__)
 
@@ -127,6 +144,15 @@ class Reconstruction:
     """Where the depth comes from, in a few words."""
     evidence: dict[str, object] = field(default_factory=dict[str, object])
     """What else decisions rest on, by name; plain JSON values or dataclasses."""
+    texture_inputs: TextureInputs | None = None
+    """What textures are made from, so that they can be made later as well; None where there are no
+    views of a surface."""
+    texture_set: TextureSet | None = None
+    """References to what was made of them; None where none were made."""
+    unwrapped: UnwrappedMesh | None = None
+    """What the textures lie on; None where none were made."""
+    textures: dict[TextureKind, Texture] = field(default_factory=dict[TextureKind, Texture])
+    """By kind; empty where none were made."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,14 +206,16 @@ def reconstruct(
     balance = _balance(job, contributions) if config.exposure.estimate else None
     exposures = {view.view_id: view for view in balance.exposures} if balance else {}
     shards = _fuse(job, contributions, exposures)
-    mesh, chunks = _surface(job, checked, contributions, exposures, voxel_m, truncation_m)
-    cloud = load_cloud(bench, shards, config.memory.min_views)
+    surface, chunks = _surface(job, checked, contributions, exposures, voxel_m, truncation_m)
+    depth = [None if check is None else check.depth for check in checked]
+    inputs = texture_inputs(surface, frames, depth, exposures, voxel_m, planned.unusable)
+    textured = _texture(job, inputs) if config.texture.textures else None
     return Reconstruction(
         tuple(frames),
         tuple(result.depth for result in checked if result is not None),
         config.surface.min_confidence,
-        cloud,
-        mesh,
+        load_cloud(bench, shards, config.memory.min_views),
+        load_mesh(bench, surface),
         chunks,
         voxel_m,
         truncation_m,
@@ -197,6 +225,10 @@ def reconstruct(
         tuple(job.stages),
         tuple(job.failures),
         () if model is None else (model,),
+        texture_inputs=inputs,
+        texture_set=textured,
+        unwrapped=None if textured is None else load_unwrapped(bench, textured),
+        textures={} if textured is None else load_maps(bench, textured),
     )
 
 
@@ -453,7 +485,7 @@ def _surface(
     exposures: Mapping[int, ViewExposure],
     voxel_m: float,
     truncation_m: float,
-) -> tuple[Mesh, tuple[Chunk, ...]]:
+) -> tuple[MergedMesh, tuple[Chunk, ...]]:
     """Fuses the depth chunk by chunk on one lattice, and merges the chunks."""
     depth = {r.depth.frame.view_id: r.depth for r in checked if r is not None}
     works = plan_chunks(
@@ -463,7 +495,17 @@ def _surface(
     chunks = [chunk for chunk in job.run(FUSE_CHUNK, works) if chunk is not None]
     (merged,) = job.run(MERGE, [merge_work(chunks, voxel_m, job.config.surface)])
     assert merged is not None  # a stage whose only item fails has raised
-    return load_mesh(job.bench, merged), tuple(work.chunk for work in works)
+    return merged, tuple(work.chunk for work in works)
+
+
+def _texture(job: Job, inputs: TextureInputs) -> TextureSet | None:
+    """Textures of the surface; a scene without them is still one."""
+    try:
+        return texture_surface(job.run, inputs, job.config.texture)
+    except ReconstructionError as error:
+        # What failed is in the record of the job already.
+        _logger.warning("the scene has no textures: %s", error)
+        return None
 
 
 def frame_size(frame: Frame, longer_px: int) -> tuple[int, int]:

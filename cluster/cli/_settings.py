@@ -13,6 +13,7 @@ from worldloom.memory import MemoryConfig
 from worldloom.plan import PlanConfig
 from worldloom.poses import PoseConfig
 from worldloom.surface import SurfaceConfig
+from worldloom.texture import TextureConfig
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,8 @@ class Settings:
     memory: MemoryConfig = field(default_factory=MemoryConfig)
     exposure: ExposureConfig = field(default_factory=ExposureConfig)
     surface: SurfaceConfig = field(default_factory=SurfaceConfig)
+    # Without a prefix: --textures, --texture-resolution.
+    texture: Annotated[TextureConfig, tyro.conf.arg(name="")] = field(default_factory=TextureConfig)
     # Without a prefix: --depth-model, not --learned.depth-model.
     learned: Annotated[LearnedConfig, tyro.conf.arg(name="")] = field(default_factory=LearnedConfig)
 
@@ -74,5 +77,6 @@ class Settings:
             memory=self.memory,
             exposure=self.exposure,
             surface=self.surface,
+            texture=self.texture,
             learned=self.learned,
         )

@@ -32,6 +32,7 @@ from worldloom.render import MeshRenderer
 from worldloom.response import Response, ViewExposure
 from worldloom.scene import Frame
 from worldloom.stage import Progress
+from worldloom.texture import TextureConfig
 
 SHOWN = 5
 
@@ -57,7 +58,9 @@ def main() -> None:
         sources, bench.store, every=options.every, limits=limits, on_progress=_silent, workers=1
     )
     frames, held_out = split_holdout(everything, options.holdout)
-    config = ReconstructionConfig(resolution=options.resolution)
+    config = ReconstructionConfig(
+        resolution=options.resolution, texture=TextureConfig(textures=False)
+    )
     without = replace(config, exposure=ExposureConfig(estimate=False))
     runner = InlineRunner(where, options.workers)
     made = {

@@ -32,6 +32,7 @@ from worldloom.pipeline import Reconstruction, reconstruct
 from worldloom.scene import DepthMap, DepthRef, Frame, Mesh
 from worldloom.stage import execute
 from worldloom.surface import FUSE_CHUNK, MERGE, load_mesh, merge_work, plan_chunks
+from worldloom.texture import TextureConfig
 
 Fusion = Callable[[Bench, Sequence[DepthRef], float, float], Mesh]
 
@@ -65,7 +66,8 @@ def _reconstructed(scene: Path, every: int, root: str) -> Reconstruction:
         on_progress=lambda _: None,
         workers=2,
     )
-    return reconstruct(frames, ReconstructionConfig(), runner, runner.bench, lambda _: None)
+    config = ReconstructionConfig(texture=TextureConfig(textures=False))
+    return reconstruct(frames, config, runner, runner.bench, lambda _: None)
 
 
 def _measured(fuse: Fusion, root: str, made: Reconstruction, out: Path) -> dict[str, object]:

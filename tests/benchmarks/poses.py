@@ -33,6 +33,7 @@ from worldloom.config import ReconstructionConfig
 from worldloom.metrics import score_against_mesh
 from worldloom.scene import ReconstructedScene
 from worldloom.synthetic import SceneSpec, build_scene, write_scene
+from worldloom.texture import TextureConfig
 
 ANGLE_DEG = 0.3
 SHARE = 0.005
@@ -122,7 +123,7 @@ def _four(
             scene = reconstruct_files(
                 [media],
                 folder / "out",
-                ReconstructionConfig(refine_poses=refine),
+                ReconstructionConfig(refine_poses=refine, texture=TextureConfig(textures=False)),
                 trajectories=[replace(trajectory, cameras=cameras)],
                 every=every,
                 store_uri=str(folder / "artifacts"),

@@ -26,6 +26,7 @@ from worldloom.depth._correlation import Window
 from worldloom.depth._sweep import MatchImage, pixel_transfer, plane_costs
 from worldloom.metrics import score_against_mesh
 from worldloom.synthetic import SceneSpec, build_scene, write_scene
+from worldloom.texture import TextureConfig
 
 BASELINE = Path(__file__).with_name("baseline.json")
 WINDOW_PX = 7
@@ -59,7 +60,7 @@ def _room() -> list[Metric]:
         scene = reconstruct_files(
             [source / "video.mp4"],
             Path(folder) / "out",
-            ReconstructionConfig(),
+            ReconstructionConfig(texture=TextureConfig(textures=False)),
             trajectories=[source / "camera.json"],
         )
         cpu_s = time.process_time() - start

@@ -48,12 +48,17 @@ def make(source: Path, out: Path, config: ReconstructionConfig, runner: RunnerFa
 
 
 def arrays_of(scene: ReconstructedScene) -> dict[str, np.ndarray]:
-    """The arrays of the mesh and of the point cloud."""
+    """The arrays of the mesh, of the point cloud and of the textures."""
     found: dict[str, np.ndarray] = {}
     for product in (scene.mesh, scene.point_cloud):
         for name, value in vars(product).items():
             if isinstance(value, np.ndarray):
                 found[f"{type(product).__name__}.{name}"] = value
+    if scene.unwrapped is not None:
+        found["UnwrappedMesh.uv"] = scene.unwrapped.uv
+        found["UnwrappedMesh.faces"] = scene.unwrapped.mesh.faces
+    for kind, texture in scene.textures.items():
+        found |= {f"{kind}.{page}": image for page, image in enumerate(texture.pages)}
     return found
 
 

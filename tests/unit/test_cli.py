@@ -19,6 +19,7 @@ from worldloom.config import ReconstructionConfig
 from worldloom.errors import InputError
 from worldloom.export import Manifest, ViewRecord, export_scene
 from worldloom.learned import AlignmentConfig, LearnedConfig
+from worldloom.texture import TextureConfig
 
 OTHER_NAMES = {"density": "point_cloud_density", "depth_refinement": "depth_estimation"}
 
@@ -40,7 +41,7 @@ def test_every_flag_reaches_the_config():
         *("--no-depth-refinement", "--holdout", "8", "--voxel-m", "0.5", "--sweep-share", "0.4"),
         "--refine-poses",
         *("--min-sweep-px", "100", "--plan.max-partners", "3", "--sweep.window-px", "5"),
-        "--exposure.no-estimate",
+        *("--exposure.no-estimate", "--no-textures", "--texture-resolution", "2048"),
     ]
     command: Any = cli.parse(cli.Command, "worldloom", words)
     assert isinstance(command, Reconstruct)
@@ -58,6 +59,7 @@ def test_every_flag_reaches_the_config():
         plan=config.plan,
         sweep=config.sweep,
         exposure=config.exposure,
+        texture=TextureConfig(textures=False, texture_resolution=2048),
     )
     assert config.plan.max_partners == 3
     assert config.sweep.window_px == 5

@@ -29,8 +29,9 @@ from worldloom.scene import DepthRef, Frame
 from worldloom.stage import Progress
 from worldloom.store import ArtifactKey
 from worldloom.synthetic import build_scene, write_scene
+from worldloom.texture import TextureConfig
 
-BASE = ReconstructionConfig(resolution=128)
+BASE = ReconstructionConfig(resolution=128, texture=TextureConfig(textures=False))
 
 
 def silent(_progress: Progress) -> None:

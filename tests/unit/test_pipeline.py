@@ -23,6 +23,7 @@ from worldloom.scene import Frame
 from worldloom.stage import Progress
 from worldloom.store import ArtifactKey
 from worldloom.synthetic import build_scene, write_scene
+from worldloom.texture import TextureConfig, bench_of, load_inputs
 
 
 def silent(_progress: Progress) -> None:
@@ -31,6 +32,7 @@ def silent(_progress: Progress) -> None:
 
 def made(folder: Path, frames: list[Frame], config: ReconstructionConfig) -> Reconstruction:
     bench = BenchConfig(str(folder))
+    config = replace(config, texture=TextureConfig(textures=False))
     return reconstruct(frames, config, InlineRunner(bench), Bench(bench), silent)
 
 
@@ -188,6 +190,11 @@ def test_files_in_scene_folder_out(tmp_path: Path) -> None:
     for name in ("completeness", "geometric_consistency", "texture_quality", "view_consistency"):
         assert 0.7 < quality[name] <= 1
         assert (quality["held_out"][name] is None) == (name == "geometric_consistency")
+    assert metrics["texture_holdout_psnr_db"] > 15
+    assert scene.unwrapped is not None
+    assert set(scene.textures) == {"albedo", "normal", "roughness"}
+    inputs = load_inputs(Bench(bench_of(scene, None)), scene)
+    assert [frame.index for frame in inputs.held_out] == [3, 7]
     evidence = scene.metadata["evidence"]
     assert isinstance(evidence, dict)
     assert evidence["exposure"]["response"] in ("filmic", "linear")

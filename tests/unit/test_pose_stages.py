@@ -23,10 +23,13 @@ from worldloom.scene import DepthRef, Frame
 from worldloom.stage import Progress
 from worldloom.store import ArtifactKey, artifact_key
 from worldloom.synthetic import SceneSpec, build_scene, write_scene
+from worldloom.texture import TextureConfig
 
 SPEC = SceneSpec(layout="corner", frames=8, width_px=240, height_px=180)
 SIZE_M = 4.8
 """About the diagonal of the corner."""
+
+BARE = TextureConfig(textures=False)
 
 
 @pytest.fixture(scope="module")
@@ -164,7 +167,7 @@ def test_refinement_is_off_by_default_and_poses_that_are_off_are_named(
 ) -> None:
     frames, _ = scene
     with caplog.at_level(logging.WARNING, "worldloom"):
-        right = run(bench, frames, ReconstructionConfig())
+        right = run(bench, frames, ReconstructionConfig(texture=BARE))
     assert right.frames == tuple(frames)
     assert [view.correction for view in right.views] == [None] * 8
     residuals = [view.reprojection_residual_px for view in right.views]
@@ -172,7 +175,7 @@ def test_refinement_is_off_by_default_and_poses_that_are_off_are_named(
     assert None not in residuals
     assert "--refine-poses" not in caplog.text
     with caplog.at_level(logging.WARNING, "worldloom"):
-        run(bench, with_noise(frames, 0.6), ReconstructionConfig())
+        run(bench, with_noise(frames, 0.6), ReconstructionConfig(texture=BARE))
     assert "--refine-poses" in caplog.text
     assert "corner/" in caplog.text
 
@@ -182,7 +185,7 @@ def test_refinement_gives_the_poses_back_before_anything_is_made_of_them(
 ) -> None:
     frames, _ = scene
     given = with_noise(frames)
-    config = ReconstructionConfig(refine_poses=True, depth_estimation=False)
+    config = ReconstructionConfig(refine_poses=True, depth_estimation=False, texture=BARE)
     result = run(bench, given, config)
     before, after = relative_errors(given, frames), relative_errors(result.frames, frames)
     assert after[0] < before[0] / 5
@@ -214,7 +217,7 @@ def test_a_view_that_cannot_be_read_keeps_its_pose(
     lost = ArtifactKey("frame/00/damaged")
     bench.store.write(lost, "image.png", b"no picture")
     given[2] = replace(given[2], image=lost)
-    config = ReconstructionConfig(refine_poses=True, depth_estimation=False)
+    config = ReconstructionConfig(refine_poses=True, depth_estimation=False, texture=BARE)
     with caplog.at_level(logging.WARNING, "worldloom"):
         result = run(bench, given, config)
     assert result.frames[2] is given[2]
@@ -229,7 +232,7 @@ def test_a_view_too_far_off_is_told_from_one_without_matches(
     frames = list(scene[0])
     (lost,) = perturbed([frames[3].camera], angle_deg=2.0, distance=0.0, seed=4)
     frames[3] = replace(frames[3], camera=lost)
-    config = ReconstructionConfig(refine_poses=True, depth_estimation=False)
+    config = ReconstructionConfig(refine_poses=True, depth_estimation=False, texture=BARE)
     with caplog.at_level(logging.WARNING, "worldloom"):
         result = run(bench, frames, config)
     assert result.frames[3] is frames[3]
@@ -246,7 +249,7 @@ def test_the_manifest_and_cameras_hold_what_was_done(tmp_path: Path) -> None:
     scene = reconstruct_files(
         [tmp_path / "in" / "video.mp4"],
         tmp_path / "out",
-        ReconstructionConfig(refine_poses=True, depth_estimation=False),
+        ReconstructionConfig(refine_poses=True, depth_estimation=False, texture=BARE),
         trajectories=[CameraTrajectory(noisy, tuple(range(8)), name="noisy")],
     )
     evidence = scene.metadata["evidence"]

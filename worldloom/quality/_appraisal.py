@@ -1,7 +1,7 @@
 """Appraisal of a finished reconstruction: scene metrics, held-out views, and the contact sheet."""
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,8 +19,8 @@ from worldloom.metrics import (
 )
 from worldloom.pipeline import Reconstruction
 from worldloom.quality._basis import QualityBasis, quality_basis
-from worldloom.quality._scoring import JUDGED_VIEWS, ViewRenderer, depth_size, measured_quality
-from worldloom.render import MeshRenderer, RenderedView
+from worldloom.quality._scoring import JUDGED_VIEWS, SceneRenderer, depth_size, measured_quality
+from worldloom.render import MeshRenderer, RenderedView, TexturedRenderer
 from worldloom.response import Response, ViewExposure, exposed
 from worldloom.scene import DepthMap, DepthRef, Frame
 
@@ -43,7 +43,9 @@ class Appraisal:
     were not estimated. `holdout_coverage`: the share of their pixels that the mesh covers.
     `pose_residual_px`: median over the views of the median distance of feature matches from their
     epipolar lines. `reprojection_residual_px`: median over the views of their distance from what
-    others have put into the memory. `color_spread_levels`: mean distance of a cell's colour in one
+    others have put into the memory. The same names with `texture_` before them: the light mesh with
+    its textures in place of the fine one with its colours, held-out views at their full size.
+    `color_spread_levels`: mean distance of a cell's colour in one
     view from its mean over the views, exposures undone, levels of 255; None where they were not
     estimated.
     """
@@ -61,7 +63,6 @@ def appraise(
     held_out: Sequence[Frame],
     *,
     title: str,
-    textured: ViewRenderer | None = None,
 ) -> Appraisal:
     """Measures a reconstruction and draws its contact sheet.
 
@@ -70,7 +71,6 @@ def appraise(
         made: What to appraise.
         held_out: Views that nothing was made from.
         title: First line of the contact sheet.
-        textured: Renders the scene for `quality`; None for its vertex colours.
     """
     renderer = MeshRenderer(made.mesh)
     judged = [made.depth[i] for i in pick_views(len(made.depth), JUDGED_VIEWS)]
@@ -83,11 +83,7 @@ def appraise(
         for ref in judged
     )
     exposures = {} if made.balance is None else {v.view_id: v for v in made.balance.exposures}
-    inputs = [
-        pair.score(exposures.get(ref.frame.view_id))
-        for ref in judged
-        if (pair := _pair(bench, renderer, ref.frame, ref.width_px, ref.height_px))
-    ]
+    inputs = _input_scores(bench, renderer, judged, exposures)
     metrics = {
         "completeness": consistency.completeness,
         "geometric_consistency": consistency.geometric_consistency,
@@ -103,6 +99,7 @@ def appraise(
             _pair(bench, renderer, frame, *depth_size(frame, longer_px)) for frame in held_out
         ]
         metrics |= _holdout_metrics([pair for pair in kept_out if pair], made.balance)
+    metrics |= _texture_metrics(bench, made, judged, held_out, exposures)
     subtitle = (
         f"{len(made.frames)} views, {len(made.point_cloud):,} points, "
         f"{len(made.mesh.faces):,} faces"
@@ -110,7 +107,45 @@ def appraise(
     columns = [_column(bench, made.depth[i]) for i in pick_views(len(made.depth))]
     preview = contact_sheet(columns, renderer, title, subtitle, made.depth_note)
     basis = quality_basis(made, held_out)
-    return Appraisal(metrics, preview, measured_quality(bench, basis, textured or renderer), basis)
+    shown = SceneRenderer(made.mesh, made.unwrapped, made.textures.get("albedo"))
+    return Appraisal(metrics, preview, measured_quality(bench, basis, shown), basis)
+
+
+def _input_scores(
+    bench: Bench,
+    renderer: MeshRenderer,
+    judged: Sequence[DepthRef],
+    exposures: Mapping[int, ViewExposure],
+) -> list[ViewScore]:
+    return [
+        pair.score(exposures.get(ref.frame.view_id))
+        for ref in judged
+        if (pair := _pair(bench, renderer, ref.frame, ref.width_px, ref.height_px))
+    ]
+
+
+def _texture_metrics(
+    bench: Bench,
+    made: Reconstruction,
+    judged: Sequence[DepthRef],
+    held_out: Sequence[Frame],
+    exposures: Mapping[int, ViewExposure],
+) -> dict[str, float | None]:
+    """The same scores for the textured mesh, at the full size of the views kept out."""
+    if made.unwrapped is None or "albedo" not in made.textures:
+        return {}
+    renderer = TexturedRenderer(made.unwrapped, made.textures["albedo"])
+    scores = _input_scores(bench, renderer, judged, exposures)
+    metrics = {"texture_input_psnr_db": _median(score.psnr_db for score in scores)}
+    if held_out:
+        lenses = [frame.camera.intrinsics for frame in held_out]
+        pairs = [
+            _pair(bench, renderer, frame, lens.width_px, lens.height_px)
+            for frame, lens in zip(held_out, lenses, strict=True)
+        ]
+        kept_out = _holdout_metrics([pair for pair in pairs if pair], made.balance)
+        metrics |= {f"texture_{name}": value for name, value in kept_out.items()}
+    return metrics
 
 
 @dataclass(frozen=True, eq=False)

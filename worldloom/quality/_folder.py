@@ -7,8 +7,12 @@ from worldloom.errors import InputError, StoreError
 from worldloom.export import load_manifest, load_scene
 from worldloom.metrics import QualityReport
 from worldloom.quality._basis import BASIS_EVIDENCE, load_basis
-from worldloom.quality._scoring import JUDGED_VIEWS, ViewRenderer, measured_quality
-from worldloom.render import MeshRenderer
+from worldloom.quality._scoring import (
+    JUDGED_VIEWS,
+    SceneRenderer,
+    ViewRenderer,
+    measured_quality,
+)
 from worldloom.store import ArtifactKey
 
 
@@ -25,7 +29,8 @@ def folder_quality(
         folder: What a reconstruction wrote.
         store_uri: Store of its artifacts: absolute path, s3:// or gs://.
         views: At most this many views are judged, evenly spread.
-        renderer: Renders the scene; None for the vertex colours of the mesh in the folder.
+        renderer: Renders the scene; None for the mesh in the folder, with its textures where it
+            has some.
 
     Raises:
         InputError: there is no finished scene, or it was made before quality was kept.
@@ -48,4 +53,7 @@ def folder_quality(
         )
     bench = Bench(BenchConfig(store_uri))
     basis = load_basis(bench.store, ArtifactKey(key))
-    return measured_quality(bench, basis, renderer or MeshRenderer(load_scene(folder).mesh), views)
+    if renderer is None:
+        scene = load_scene(folder)
+        renderer = SceneRenderer(scene.mesh, scene.unwrapped, scene.textures.get("albedo"))
+    return measured_quality(bench, basis, renderer, views)

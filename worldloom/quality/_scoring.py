@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Protocol, runtime_checkable
 
+import numpy as np
+
 from worldloom.bench import Bench
 from worldloom.cameras import Camera
 from worldloom.errors import ConfigError
@@ -18,9 +20,9 @@ from worldloom.metrics import (
     regions_from_chunks,
 )
 from worldloom.quality._basis import QualityBasis
-from worldloom.render import RenderedView
+from worldloom.render import MeshRenderer, RenderedView, TexturedRenderer
 from worldloom.response import ViewExposure, exposed
-from worldloom.scene import Frame
+from worldloom.scene import Frame, Mesh, Texture, UnwrappedMesh
 
 _logger = logging.getLogger(__name__)
 JUDGED_VIEWS = 12
@@ -34,6 +36,32 @@ class ViewRenderer(Protocol):
     def render(self, camera: Camera) -> RenderedView:
         """Returns what a camera sees."""
         ...
+
+
+class SceneRenderer:
+    """Renders the surface of a scene in the colours of its textures, where it has some.
+
+    Geometry is that of the full mesh: the one below the textures is lighter.
+
+    Args:
+        mesh: The full surface.
+        unwrapped: What the textures lie on.
+        albedo: Base colour; without it the colours are those of the vertices.
+    """
+
+    def __init__(self, mesh: Mesh, unwrapped: UnwrappedMesh | None, albedo: Texture | None) -> None:
+        self._surface = MeshRenderer(mesh)
+        self._textured = None
+        if unwrapped is not None and albedo is not None:
+            self._textured = TexturedRenderer(unwrapped, albedo)
+
+    def render(self, camera: Camera) -> RenderedView:
+        """Returns what a camera sees."""
+        surface = self._surface.render(camera)
+        if self._textured is None:
+            return surface
+        shown = self._textured.render(camera)
+        return replace(surface, image=np.where(shown.hit[..., None], shown.image, surface.image))
 
 
 def measured_quality(

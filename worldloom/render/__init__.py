@@ -8,4 +8,6 @@ from worldloom.render._raycaster import RayHits as RayHits
 from worldloom.render._raycaster import camera_rays as camera_rays
 from worldloom.render._raycaster import face_normals as face_normals
 from worldloom.render._raycaster import facing_normals as facing_normals
+from worldloom.render._textured import TexturedRenderer as TexturedRenderer
+from worldloom.render._textured import sample_pages as sample_pages
 from worldloom.render._view import RenderedView as RenderedView

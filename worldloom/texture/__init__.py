@@ -1,0 +1,30 @@
+"""Textures: a light mesh with one UV set, and the maps that the views give it."""
+
+from worldloom.texture._choose import Chosen as Chosen
+from worldloom.texture._choose import load_chosen as load_chosen
+from worldloom.texture._config import Levelling as Levelling
+from worldloom.texture._config import TextureConfig as TextureConfig
+from worldloom.texture._contrast import SeamContrast as SeamContrast
+from worldloom.texture._contrast import seam_contrast as seam_contrast
+from worldloom.texture._inputs import TextureInputs as TextureInputs
+from worldloom.texture._inputs import TextureView as TextureView
+from worldloom.texture._inputs import texture_inputs as texture_inputs
+from worldloom.texture._inputs import views_by_id as views_by_id
+from worldloom.texture._method import TextureSet as TextureSet
+from worldloom.texture._method import load_maps as load_maps
+from worldloom.texture._method import load_unwrapped as load_unwrapped
+from worldloom.texture._method import texture_surface as texture_surface
+from worldloom.texture._optimize import OPTIMIZATION as OPTIMIZATION
+from worldloom.texture._optimize import OptimizationStep as OptimizationStep
+from worldloom.texture._optimize import optimize_textures as optimize_textures
+from worldloom.texture._record import RECORD as RECORD
+from worldloom.texture._record import TextureRecord as TextureRecord
+from worldloom.texture._record import TextureSummary as TextureSummary
+from worldloom.texture._record import bench_of as bench_of
+from worldloom.texture._record import load_inputs as load_inputs
+from worldloom.texture._record import plain_record as plain_record
+from worldloom.texture._record import record_textures as record_textures
+from worldloom.texture._record import texture_summary as texture_summary
+from worldloom.texture._scene import StageRun as StageRun
+from worldloom.texture._scene import bake_textures as bake_textures
+from worldloom.texture._scene import resized_texture as resized_texture
