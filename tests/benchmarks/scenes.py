@@ -30,7 +30,7 @@ class Case:
 CASES = (
     Case("atrium/traj0", ("--every", "2"), truth=True),
     Case("kitchen_rgbd", truth=True),
-    Case("fountain"),
+    Case("fountain", ("--resolution", "768", "--holdout", "5")),
     Case("fox"),
     Case("worldstereo/kitchen"),
     Case("worldstereo/subway"),
