@@ -31,8 +31,9 @@ from worldloom.ingest import (
 )
 from worldloom.inline import InlineRunner
 from worldloom.journal import Journal
-from worldloom.pipeline import Reconstruction, reconstruct, split_holdout
+from worldloom.pipeline import reconstruct, split_holdout
 from worldloom.quality import BASIS_EVIDENCE, Appraisal, appraise, save_basis
+from worldloom.reconstruction import Reconstruction
 from worldloom.report import add_report
 from worldloom.scene import Frame, ReconstructedScene
 from worldloom.stage import Progress, ProgressCallback, Runner

@@ -35,7 +35,7 @@ from worldloom.panorama import (
     reduced_image,
     resampled,
 )
-from worldloom.pipeline import Reconstruction, ViewReport, frame_size
+from worldloom.reconstruction import Reconstruction, ViewReport
 from worldloom.scene import Frame
 from worldloom.stage import ProgressCallback, Runner
 from worldloom.store import ArtifactKey, artifact_key
@@ -122,7 +122,7 @@ def no_depth(path: str) -> str:
 
 def _focal_px(frame: Frame, resolution: int) -> float:
     """Focal length of a view at the resolution for depth: pixels a radian."""
-    return float(frame.camera.resized(*frame_size(frame, resolution)).intrinsics.fx)
+    return float(frame.camera.resized(*frame.size_within(resolution)).intrinsics.fx)
 
 
 def _stored_colors(bench: Bench, panorama: Panorama, height_px: int) -> ArtifactKey:
@@ -161,7 +161,7 @@ def _guessed(
 ) -> JoinResult:
     """What a trained model says of each view, joined to one panorama."""
     _logger.info("depth model %s, licence %s", model.name, model.licence)
-    size = frame_size(frames[0], job.config.resolution)
+    size = frames[0].size_within(job.config.resolution)
     works = [PredictWork(frame, model.ref, *size) for frame in frames]
     predicted = [result for result in job.run(PREDICT, works) if result is not None]
     if len(predicted) < len(frames):
@@ -184,7 +184,7 @@ def _view_depths(
 ) -> list[ViewDepthResult | None]:
     works = [
         ViewDepthWork(
-            frame, distance, panorama.world_from_pano, *frame_size(frame, job.config.resolution)
+            frame, distance, panorama.world_from_pano, *frame.size_within(job.config.resolution)
         )
         for frame in frames
     ]

@@ -31,6 +31,15 @@ class Frame:
     has_mask: bool = False
     """True where some pixels hold no data."""
 
+    def size_within(self, longer_px: int) -> tuple[int, int]:
+        """Returns width and height with a longer side of at most `longer_px`; never enlarged."""
+        intrinsics = self.camera.intrinsics
+        scale = min(1.0, longer_px / max(intrinsics.width_px, intrinsics.height_px))
+        return (
+            max(1, round(intrinsics.width_px * scale)),
+            max(1, round(intrinsics.height_px * scale)),
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class DepthRef:

@@ -26,8 +26,9 @@ from worldloom.export import pick_views
 from worldloom.exposure import Balance, ExposureConfig
 from worldloom.ingest import IngestLimits, ingest, open_sources
 from worldloom.inline import InlineRunner
-from worldloom.pipeline import Reconstruction, reconstruct, split_holdout
+from worldloom.pipeline import reconstruct, split_holdout
 from worldloom.quality import JUDGED_VIEWS, _Pair, _pair
+from worldloom.reconstruction import Reconstruction
 from worldloom.render import MeshRenderer
 from worldloom.response import Response, ViewExposure
 from worldloom.scene import Frame

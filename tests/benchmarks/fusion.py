@@ -28,7 +28,8 @@ from worldloom.export import write_mesh
 from worldloom.ingest import IngestLimits, ingest, open_sources
 from worldloom.inline import InlineRunner
 from worldloom.memory import CONTRIBUTE, contribute_work
-from worldloom.pipeline import Reconstruction, reconstruct
+from worldloom.pipeline import reconstruct
+from worldloom.reconstruction import Reconstruction
 from worldloom.scene import DepthMap, DepthRef, Frame, Mesh
 from worldloom.stage import execute
 from worldloom.surface import FUSE_CHUNK, MERGE, load_mesh, merge_work, plan_chunks

@@ -24,7 +24,8 @@ from worldloom.learned import (
     ModelRef,
     Prediction,
 )
-from worldloom.pipeline import Reconstruction, reconstruct
+from worldloom.pipeline import reconstruct
+from worldloom.reconstruction import Reconstruction
 from worldloom.scene import DepthRef, Frame
 from worldloom.stage import Progress
 from worldloom.store import ArtifactKey

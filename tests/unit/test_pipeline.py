@@ -16,8 +16,9 @@ from worldloom.export import load_scene
 from worldloom.exposure import ExposureConfig
 from worldloom.inline import InlineRunner
 from worldloom.metrics import score_against_mesh
-from worldloom.pipeline import Reconstruction, reconstruct, split_holdout
+from worldloom.pipeline import reconstruct, split_holdout
 from worldloom.quality import appraise
+from worldloom.reconstruction import Reconstruction
 from worldloom.response import ViewExposure, exposed
 from worldloom.scene import Frame
 from worldloom.stage import Progress

@@ -16,9 +16,10 @@ from worldloom.bench import Bench, BenchConfig
 from worldloom.cameras import CameraTrajectory
 from worldloom.config import ReconstructionConfig
 from worldloom.inline import InlineRunner
-from worldloom.pipeline import Reconstruction, reconstruct
+from worldloom.pipeline import reconstruct
 from worldloom.plan import EVIDENCE, FEATURES, EvidenceWork, FeatureWork
 from worldloom.poses import MATCH, RESIDUAL, MatchView, MatchWork, ResidualResult, ResidualWork
+from worldloom.reconstruction import Reconstruction
 from worldloom.scene import DepthRef, Frame
 from worldloom.stage import Progress
 from worldloom.store import ArtifactKey, artifact_key

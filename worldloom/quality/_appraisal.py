@@ -17,9 +17,9 @@ from worldloom.metrics import (
     summed_consistency,
     view_consistency,
 )
-from worldloom.pipeline import Reconstruction
 from worldloom.quality._basis import QualityBasis, quality_basis
-from worldloom.quality._scoring import JUDGED_VIEWS, SceneRenderer, depth_size, measured_quality
+from worldloom.quality._scoring import JUDGED_VIEWS, SceneRenderer, measured_quality
+from worldloom.reconstruction import Reconstruction
 from worldloom.render import MeshRenderer, RenderedView, TexturedRenderer
 from worldloom.response import Response, ViewExposure, exposed
 from worldloom.scene import DepthMap, DepthRef, Frame
@@ -96,7 +96,7 @@ def appraise(
     if held_out:
         longer_px = max(max(ref.width_px, ref.height_px) for ref in made.depth)
         kept_out = [
-            _pair(bench, renderer, frame, *depth_size(frame, longer_px)) for frame in held_out
+            _pair(bench, renderer, frame, *frame.size_within(longer_px)) for frame in held_out
         ]
         metrics |= _holdout_metrics([pair for pair in kept_out if pair], made.balance)
     metrics |= _texture_metrics(bench, made, judged, held_out, exposures)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from worldloom.errors import StoreError
-from worldloom.pipeline import Reconstruction
+from worldloom.reconstruction import Reconstruction
 from worldloom.response import Response, ViewExposure
 from worldloom.scene import Chunk, DepthRef, Frame
 from worldloom.store import ArtifactKey, Store, artifact_key

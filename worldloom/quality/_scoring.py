@@ -22,7 +22,7 @@ from worldloom.metrics import (
 from worldloom.quality._basis import QualityBasis
 from worldloom.render import MeshRenderer, RenderedView, TexturedRenderer
 from worldloom.response import ViewExposure, exposed
-from worldloom.scene import Frame, Mesh, Texture, UnwrappedMesh
+from worldloom.scene import Mesh, Texture, UnwrappedMesh
 
 _logger = logging.getLogger(__name__)
 JUDGED_VIEWS = 12
@@ -104,7 +104,7 @@ def _inputs(
 
 def _held_out(bench: Bench, basis: QualityBasis, renderer: ViewRenderer) -> Iterator[JudgedView]:
     for frame in basis.held_out:
-        size = depth_size(frame, basis.longer_px)
+        size = frame.size_within(basis.longer_px)
         mask = bench.mask(frame, *size)
         if not mask.any():
             _logger.warning("view %s holds no data and is not scored", frame.name)
@@ -122,10 +122,3 @@ def _in_light_of(rendered: RenderedView, exposure: ViewExposure | None) -> Rende
     if exposure is None:
         return rendered
     return replace(rendered, image=exposed(rendered.image, exposure))
-
-
-def depth_size(frame: Frame, longer_px: int) -> tuple[int, int]:
-    """Returns width and height of a frame whose longer side is at most `longer_px`."""
-    intrinsics = frame.camera.intrinsics
-    scale = min(1.0, longer_px / max(intrinsics.width_px, intrinsics.height_px))
-    return round(intrinsics.width_px * scale), round(intrinsics.height_px * scale)
