@@ -72,7 +72,11 @@ def test_running_again_reuses_all_work_and_leaves_the_same_files(
     # The report and the manifest hold the time of the run.
     changing = {".json", ".html"}
     before = {p.name: p.read_bytes() for p in out.glob("*.*") if p.suffix not in changing}
-    assert len(before) == 5
+    assert set(before) == {
+        *("mesh.ply", "mesh.glb", "mesh.obj", "point_cloud.ply", "preview.png"),
+        *("textured.glb", "unwrapped.npz"),
+        *(f"texture_{kind}.1001.png" for kind in ("albedo", "normal", "roughness")),
+    }
     camera = video.with_name("camera.json")
     again = run("reconstruct", video, "--trajectory", camera, "--out", out, "--json", *SETTINGS)
     assert again.returncode == 0, again.stderr
@@ -125,10 +129,12 @@ def test_export_writes_other_formats(
     out, _ = done
     scene = load_scene(out)
     assert run("export", out, "--out", tmp_path / "a.glb").returncode == 0
-    assert run("export", out, "--out", tmp_path / "b", "--format", "obj").returncode == 0
-    for name in ("a.glb", "b.obj"):
+    plain = run("export", out, "--out", tmp_path / "b", "--format", "obj", "--no-textures")
+    assert plain.returncode == 0
+    assert scene.unwrapped is not None
+    for name, expected in (("a.glb", scene.unwrapped.mesh), ("b.obj", scene.mesh)):
         mesh = trimesh.load(tmp_path / name, force="mesh", process=False)
-        assert len(mesh.faces) == len(scene.mesh.faces)
+        assert len(mesh.faces) == len(expected.faces)
     points = run("export", out, "--out", tmp_path / "c.ply", "--points", "--json")
     assert json.loads(points.stdout) == {
         "product": "points",

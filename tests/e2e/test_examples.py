@@ -77,6 +77,12 @@ def test_a_path_of_cameras_is_filmed(tmp_path: Path):
     assert (tmp_path / "video.mp4").stat().st_size > 0
 
 
+def test_a_panorama_becomes_a_scene(tmp_path: Path):
+    told = run("panorama.py", "--out", tmp_path, "--height", 64)
+    assert "preview.png" in told
+    assert len(load_scene(tmp_path / "scene").mesh.faces) > 1000
+
+
 def test_inline_and_ray_give_the_same_bytes(tmp_path: Path):
     told = run("same_bytes.py", "--out", tmp_path, "--frames", 5)
     assert told.splitlines()[-1] == "the same bytes"

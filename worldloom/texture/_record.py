@@ -9,7 +9,7 @@ import msgspec
 from worldloom.bench import Bench, BenchConfig
 from worldloom.errors import InputError
 from worldloom.scene import ReconstructedScene
-from worldloom.store import ArtifactKey, artifact_key
+from worldloom.store import RESULT_FILE, ArtifactKey, artifact_key
 from worldloom.texture._config import TextureConfig
 from worldloom.texture._inputs import TextureInputs
 from worldloom.texture._method import TextureSet
@@ -82,7 +82,8 @@ def texture_summary(made: TextureSet) -> TextureSummary:
 def record_textures(bench: Bench, inputs: TextureInputs, made: TextureSet | None) -> TextureRecord:
     """Writes the inputs of textures into the store and returns where they are."""
     key = artifact_key("texture-inputs", 1, inputs)
-    bench.store.commit(key, inputs)
+    if not bench.store.holds(key, RESULT_FILE):
+        bench.store.commit(key, inputs)
     return TextureRecord(
         bench.config.store_uri, key, None if made is None else texture_summary(made)
     )
