@@ -15,7 +15,7 @@ from worldloom.render import TexturedRenderer, sample_pages
 from worldloom.scene import Mesh, Texture, UnwrappedMesh
 from worldloom.texture._charts import unwrapped_charts
 from worldloom.texture._labelling import LabelProblem, labelled
-from worldloom.texture._light import cleaned, decimated
+from worldloom.texture._light import cleaned
 from worldloom.texture._packing import packed
 from worldloom.texture._partition import partition
 from worldloom.texture._relief import corner_groups, normal_map, tangent_space
@@ -259,16 +259,3 @@ def test_what_cannot_be_drawn_is_cleaned_away() -> None:
     found = cleaned(mesh)
     np.testing.assert_array_equal(found.vertices_in_world, whole.vertices_in_world)
     np.testing.assert_array_equal(found.faces, whole.faces)
-
-
-def test_decimation_keeps_shape_and_colours() -> None:
-    whole = plane(40)
-    x = whole.vertices_in_world[:, 0]
-    colors = np.stack([128 + 100 * x, 0 * x, 0 * x], axis=1).astype(np.uint8)
-    mesh = Mesh(whole.vertices_in_world + 1000.0, whole.faces, colors)
-    found = decimated(mesh, 200)
-    assert len(found.faces) <= 200
-    assert np.abs(found.vertices_in_world[:, 2] - 1000).max() < 1e-3
-    assert found.colors is not None
-    expected = 128 + 100 * (found.vertices_in_world[:, 0] - 1000)
-    assert np.abs(found.colors[:, 0] - expected).max() < 6

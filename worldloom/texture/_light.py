@@ -4,10 +4,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Int32
-from scipy.spatial import KDTree
 
 from worldloom.bench import Bench
 from worldloom.errors import StageError
+from worldloom.meshes import decimate
 from worldloom.scene import Mesh
 from worldloom.stage import Role, Stage
 from worldloom.store import ArtifactKey
@@ -111,30 +111,8 @@ def _large(faces: Int32[np.ndarray, "f 3"], vertices: int) -> Bool[np.ndarray, "
     return sizes[of_face] >= min(_SMALLEST_PIECE, int(sizes.max()))
 
 
-def decimated(mesh: Mesh, max_faces: int) -> Mesh:
-    """Returns a mesh of about `max_faces` faces, or the mesh itself where it has no more.
-
-    Quadric decimation (Garland and Heckbert, SIGGRAPH 1997); colours are those of the nearest
-    vertex of the fine mesh, normals are new.
-    """
-    if len(mesh.faces) <= max_faces:
-        return mesh
-    import fast_simplification
-
-    origin = mesh.vertices_in_world.mean(axis=0)
-    fine = mesh.vertices_in_world - origin
-    points, faces = fast_simplification.simplify(
-        fine.astype(np.float32), mesh.faces.copy(), target_count=max_faces
-    )[:2]
-    vertices = np.asarray(points, np.float64)
-    colors = None
-    if mesh.colors is not None:
-        colors = mesh.colors[KDTree(fine).query(vertices)[1]]
-    return Mesh(vertices + origin, np.asarray(faces, np.int32), colors)
-
-
 def _lighten(bench: Bench, key: ArtifactKey, work: LightenWork) -> LightMesh:
-    mesh = cleaned(decimated(load_mesh(bench, work.surface), work.max_faces))
+    mesh = cleaned(decimate(load_mesh(bench, work.surface), work.max_faces))
     if not len(mesh.faces):
         raise StageError(
             "the surface has no face with an area; there is nothing to texture", stage="lighten"
@@ -150,5 +128,5 @@ def _lighten(bench: Bench, key: ArtifactKey, work: LightenWork) -> LightMesh:
     return LightMesh(key, len(mesh.vertices_in_world), len(faces), len(parts))
 
 
-LIGHTEN = Stage("lighten", 1, Role.MERGER, LightMesh, _lighten)
+LIGHTEN = Stage("lighten", 2, Role.MERGER, LightMesh, _lighten)
 """Makes the light mesh that textures lie on."""
