@@ -11,7 +11,6 @@ what the process held before, faces, F-scores.
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -88,6 +87,7 @@ def _run(
     for ref in depth:
         bench.depth_map(ref)  # both start with the maps in memory
     fuse(bench, depth[:2], voxel_m, truncation_m)  # compiled, imported, allocated
+    Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
     before, start = _peak_mib(), time.process_time()
     mesh = fuse(bench, depth, voxel_m, truncation_m)
     cpu_s = time.process_time() - start
@@ -165,7 +165,9 @@ def _voxel_block_grid(
             image, intrinsic, extrinsic, 1.0, far_m, multiple
         )
         grid.integrate(blocks, image, intrinsic, extrinsic, 1.0, far_m, multiple)
-    found = grid.extract_triangle_mesh(weight_threshold=float(config.views_needed(len(depth))))
+    # A sample counts where its weight, one a view, is above the threshold.
+    threshold = config.views_needed(len(depth)) - 0.5
+    found = grid.extract_triangle_mesh(weight_threshold=threshold)
     return Mesh(
         found.vertex.positions.numpy().astype(np.float64),
         found.triangle.indices.numpy().astype(np.int32),
@@ -173,7 +175,9 @@ def _voxel_block_grid(
 
 
 def _peak_mib() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    """Largest resident memory of this process; `getrusage` starts with that of the parent."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
 
 def _scores(options: argparse.Namespace, mesh_file: Path) -> dict[str, float]:
