@@ -104,7 +104,9 @@ def appraise(
         f"{len(made.frames)} views, {len(made.point_cloud):,} points, "
         f"{len(made.mesh.faces):,} faces"
     )
-    columns = [_column(bench, made.depth[i]) for i in pick_views(len(made.depth))]
+    columns = [
+        _column(bench, made.depth[i], made.min_confidence) for i in pick_views(len(made.depth))
+    ]
     preview = contact_sheet(columns, renderer, title, subtitle, made.depth_note)
     basis = quality_basis(made, held_out)
     shown = SceneRenderer(made.mesh, made.unwrapped, made.textures.get("albedo"))
@@ -200,7 +202,7 @@ def _median(values: Iterable[float | None]) -> float | None:
     return float(np.median(known)) if known else None
 
 
-def _column(bench: Bench, ref: DepthRef) -> PreviewView:
-    depth_map: DepthMap = bench.depth_map(ref)
+def _column(bench: Bench, ref: DepthRef, min_confidence: float) -> PreviewView:
+    depth_map: DepthMap = bench.depth_map(ref).trusted(min_confidence)
     image = bench.image(ref.frame, ref.width_px, ref.height_px)
     return PreviewView(ref.frame.name, image, depth_map)
