@@ -18,7 +18,12 @@ from worldloom.metrics import (
     view_consistency,
 )
 from worldloom.quality._basis import QualityBasis, quality_basis
-from worldloom.quality._scoring import JUDGED_VIEWS, SceneRenderer, measured_quality
+from worldloom.quality._scoring import (
+    JUDGED_VIEWS,
+    SceneRenderer,
+    measured_quality,
+    textured_renderer,
+)
 from worldloom.reconstruction import Reconstruction
 from worldloom.render import MeshRenderer, RenderedView, TexturedRenderer
 from worldloom.response import Response, ViewExposure, exposed
@@ -73,6 +78,7 @@ def appraise(
         title: First line of the contact sheet.
     """
     renderer = MeshRenderer(made.mesh)
+    textured = textured_renderer(made.unwrapped, made.textures)
     judged = [made.depth[i] for i in pick_views(len(made.depth), JUDGED_VIEWS)]
     consistency = summed_consistency(
         view_consistency(
@@ -99,7 +105,8 @@ def appraise(
             _pair(bench, renderer, frame, *frame.size_within(longer_px)) for frame in held_out
         ]
         metrics |= _holdout_metrics([pair for pair in kept_out if pair], made.balance)
-    metrics |= _texture_metrics(bench, made, judged, held_out, exposures)
+    if textured is not None:
+        metrics |= _texture_metrics(bench, made, textured, judged, held_out, exposures)
     subtitle = (
         f"{len(made.frames)} views, {len(made.point_cloud):,} points, "
         f"{len(made.mesh.faces):,} faces"
@@ -109,8 +116,8 @@ def appraise(
     ]
     preview = contact_sheet(columns, renderer, title, subtitle, made.depth_note)
     basis = quality_basis(made, held_out)
-    shown = SceneRenderer(made.mesh, made.unwrapped, made.textures.get("albedo"))
-    return Appraisal(metrics, preview, measured_quality(bench, basis, shown), basis)
+    quality = measured_quality(bench, basis, SceneRenderer(renderer, textured))
+    return Appraisal(metrics, preview, quality, basis)
 
 
 def _input_scores(
@@ -129,14 +136,12 @@ def _input_scores(
 def _texture_metrics(
     bench: Bench,
     made: Reconstruction,
+    renderer: TexturedRenderer,
     judged: Sequence[DepthRef],
     held_out: Sequence[Frame],
     exposures: Mapping[int, ViewExposure],
 ) -> dict[str, float | None]:
     """The same scores for the textured mesh, at the full size of the views kept out."""
-    if made.unwrapped is None or "albedo" not in made.textures:
-        return {}
-    renderer = TexturedRenderer(made.unwrapped, made.textures["albedo"])
     scores = _input_scores(bench, renderer, judged, exposures)
     metrics = {"texture_input_psnr_db": _median(score.psnr_db for score in scores)}
     if held_out:

@@ -12,7 +12,9 @@ from worldloom.quality._scoring import (
     SceneRenderer,
     ViewRenderer,
     measured_quality,
+    textured_renderer,
 )
+from worldloom.render import MeshRenderer
 from worldloom.store import ArtifactKey
 
 
@@ -55,5 +57,7 @@ def folder_quality(
     basis = load_basis(bench.store, ArtifactKey(key))
     if renderer is None:
         scene = load_scene(folder)
-        renderer = SceneRenderer(scene.mesh, scene.unwrapped, scene.textures.get("albedo"))
+        renderer = SceneRenderer(
+            MeshRenderer(scene.mesh), textured_renderer(scene.unwrapped, scene.textures)
+        )
     return measured_quality(bench, basis, renderer, views)

@@ -1,7 +1,7 @@
 """The quality of a scene, from what its views show and what a renderer makes of it."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Protocol, runtime_checkable
 
@@ -22,7 +22,7 @@ from worldloom.metrics import (
 from worldloom.quality._basis import QualityBasis
 from worldloom.render import MeshRenderer, RenderedView, TexturedRenderer
 from worldloom.response import ViewExposure, exposed
-from worldloom.scene import Mesh, Texture, UnwrappedMesh
+from worldloom.scene import Texture, TextureKind, UnwrappedMesh
 
 _logger = logging.getLogger(__name__)
 JUDGED_VIEWS = 12
@@ -44,16 +44,12 @@ class SceneRenderer:
     Geometry is that of the full mesh: the one below the textures is lighter.
 
     Args:
-        mesh: The full surface.
-        unwrapped: What the textures lie on.
-        albedo: Base colour; without it the colours are those of the vertices.
+        surface: Renders the full surface.
+        textured: Renders the textures; without it the colours are those of the vertices.
     """
 
-    def __init__(self, mesh: Mesh, unwrapped: UnwrappedMesh | None, albedo: Texture | None) -> None:
-        self._surface = MeshRenderer(mesh)
-        self._textured = None
-        if unwrapped is not None and albedo is not None:
-            self._textured = TexturedRenderer(unwrapped, albedo)
+    def __init__(self, surface: MeshRenderer, textured: TexturedRenderer | None) -> None:
+        self._surface, self._textured = surface, textured
 
     def render(self, camera: Camera) -> RenderedView:
         """Returns what a camera sees."""
@@ -62,6 +58,15 @@ class SceneRenderer:
             return surface
         shown = self._textured.render(camera)
         return replace(surface, image=np.where(shown.hit[..., None], shown.image, surface.image))
+
+
+def textured_renderer(
+    unwrapped: UnwrappedMesh | None, textures: Mapping[TextureKind, Texture]
+) -> TexturedRenderer | None:
+    """Returns what renders the base colour of a scene, or None where it has none."""
+    if unwrapped is None or "albedo" not in textures:
+        return None
+    return TexturedRenderer(unwrapped, textures["albedo"])
 
 
 def measured_quality(
