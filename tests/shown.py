@@ -71,7 +71,7 @@ def put_chunks(bench: Bench) -> None:
         keys = np.sort(keys_from_cells(blocks + np.array([2 * number, 0, 0])))
         key = artifact_key(FUSE_CHUNK.name, FUSE_CHUNK.version, number)
         bench.write_arrays(key, "faces.npz", block_keys=keys)
-        bench.store.commit(key, ChunkFaces(number, key, 0, 0))
+        bench.store.commit(key, ChunkFaces(number, key, 0, 0, number, number))
 
 
 def show_folder(folder: Path, **changes: Any) -> ReconstructedScene:

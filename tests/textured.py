@@ -10,11 +10,12 @@ from tests.analytic import camera_at
 from worldloom.bench import Bench, BenchConfig
 from worldloom.cameras import Camera
 from worldloom.inline import InlineRunner
+from worldloom.merge import PART_FILE, MergedMesh, MeshPart
 from worldloom.render import camera_rays
 from worldloom.response import ViewExposure
 from worldloom.scene import Frame, Mesh, Texture, UnwrappedMesh
 from worldloom.store import ArtifactKey
-from worldloom.surface import MergedMesh, vertex_normals
+from worldloom.surface import vertex_normals
 from worldloom.texture import (
     StageRun,
     TextureConfig,
@@ -91,11 +92,15 @@ def store_image(
 
 
 def store_mesh(bench: Bench, mesh: Mesh) -> MergedMesh:
-    """Puts a mesh into the store, as the surface stage does."""
-    key = ArtifactKey("merge/00/mesh")
-    arrays = {name: value for name, value in vars(mesh).items() if value is not None}
-    bench.write_arrays(key, "mesh.npz", **arrays)
-    return MergedMesh(key, len(mesh.vertices_in_world), len(mesh.faces), 1, 0, 0)
+    """Puts a mesh into the store, as the merge does."""
+    key = ArtifactKey("make-part/00/mesh")
+    rows = np.arange(len(mesh.vertices_in_world))
+    blank = {"colors": np.zeros((len(rows), 3), np.uint8)}
+    blank["normals_in_world"] = np.zeros((len(rows), 3), np.float32)
+    arrays = blank | {name: value for name, value in vars(mesh).items() if value is not None}
+    bench.write_arrays(key, PART_FILE, edge_keys=rows, corner_keys=rows, **arrays)
+    part = MeshPart(0, key, len(rows), len(mesh.faces), 1, 0, 0)
+    return MergedMesh((part,), part.vertices, part.faces, 1, 0, 0)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from worldloom.errors import ConfigError
 from worldloom.exposure import ExposureConfig
 from worldloom.learned import LearnedConfig
 from worldloom.memory import MemoryConfig
+from worldloom.merge import AlignmentConfig
 from worldloom.plan import PlanConfig
 from worldloom.poses import PoseConfig
 from worldloom.surface import SurfaceConfig
@@ -56,6 +57,7 @@ class ReconstructionConfig:
     memory: MemoryConfig = field(default_factory=MemoryConfig)
     exposure: ExposureConfig = field(default_factory=ExposureConfig)
     surface: SurfaceConfig = field(default_factory=SurfaceConfig)
+    merge: AlignmentConfig = field(default_factory=AlignmentConfig)
     texture: TextureConfig = field(default_factory=TextureConfig)
     learned: LearnedConfig = field(default_factory=LearnedConfig)
 

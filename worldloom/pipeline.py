@@ -20,8 +20,10 @@ from worldloom.learned import (
 )
 from worldloom.memory import (
     Contribution,
+    FusedShard,
     load_cloud,
 )
+from worldloom.merge import Merge, load_mesh, merge_chunks
 from worldloom.plan import (
     EVIDENCE,
     FEATURES,
@@ -41,7 +43,7 @@ from worldloom.scene import (
     Frame,
 )
 from worldloom.stage import ProgressCallback, Runner
-from worldloom.surface import FUSE_CHUNK, MERGE, MergedMesh, load_mesh, merge_work, plan_chunks
+from worldloom.surface import FUSE_CHUNK, plan_chunks
 from worldloom.texture import (
     TextureInputs,
     TextureSet,
@@ -93,15 +95,15 @@ def reconstruct(
     balance = _balance(job, contributions) if config.exposure.estimate else None
     exposures = {view.view_id: view for view in balance.exposures} if balance else {}
     shards = fuse(job, contributions, exposures)
-    surface, chunks = _surface(job, checked, contributions, exposures, voxel_m, truncation_m)
-    inputs = texture_inputs(surface, frames, depth, exposures, voxel_m, planned.unusable)
+    merge, chunks = _surface(job, checked, contributions, shards, exposures, voxel_m, truncation_m)
+    inputs = texture_inputs(merge.mesh, frames, depth, exposures, voxel_m, planned.unusable)
     textured = _texture(job, inputs) if config.texture.textures else None
     return Reconstruction(
         tuple(frames),
         tuple(result.depth for result in checked if result is not None),
         config.surface.min_confidence,
         load_cloud(bench, shards, config.memory.min_views),
-        load_mesh(bench, surface),
+        load_mesh(bench, merge.mesh),
         chunks,
         voxel_m,
         truncation_m,
@@ -111,6 +113,7 @@ def reconstruct(
         tuple(job.stages),
         tuple(job.failures),
         () if model is None else (model,),
+        evidence={"seams": merge.seams, "chunk_alignment": merge.alignments},
         texture_inputs=inputs,
         texture_set=textured,
         unwrapped=None if textured is None else load_unwrapped(bench, textured),
@@ -181,10 +184,11 @@ def _surface(
     job: Job,
     checked: Sequence[CheckResult | None],
     contributions: Sequence[Contribution],
+    shards: Sequence[FusedShard],
     exposures: Mapping[int, ViewExposure],
     voxel_m: float,
     truncation_m: float,
-) -> tuple[MergedMesh, tuple[Chunk, ...]]:
+) -> tuple[Merge, tuple[Chunk, ...]]:
     """Fuses the depth chunk by chunk on one lattice, and merges the chunks."""
     depth = {r.depth.frame.view_id: r.depth for r in checked if r is not None}
     works = plan_chunks(
@@ -192,9 +196,11 @@ def _surface(
         *(job.config.surface, exposures),
     )
     chunks = [chunk for chunk in job.run(FUSE_CHUNK, works) if chunk is not None]
-    (merged,) = job.run(MERGE, [merge_work(chunks, voxel_m, job.config.surface)])
-    assert merged is not None  # a stage whose only item fails has raised
-    return merged, tuple(work.chunk for work in works)
+    merge = merge_chunks(
+        *(job.run, job.bench, chunks, shards, voxel_m),
+        *(job.config.surface.min_component_faces, job.config.merge),
+    )
+    return merge, tuple(work.chunk for work in works)
 
 
 def _texture(job: Job, inputs: TextureInputs) -> TextureSet | None:

@@ -106,6 +106,15 @@ ProgressCallback = Callable[[Progress], None]
 
 
 @runtime_checkable
+class RunsStages(Protocol):
+    """Runs a stage; items that fail come back as None."""
+
+    def __call__(self, stage: Stage[W, R], works: Sequence[W], /) -> list[R | None]:
+        """See `worldloom.job.Job.run`."""
+        ...
+
+
+@runtime_checkable
 class Runner(Protocol):
     """Executes stages. Results do not depend on which runner it is."""
 

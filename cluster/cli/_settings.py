@@ -1,6 +1,6 @@
 """The settings of a reconstruction as flags."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated
 
 import tyro
@@ -10,6 +10,7 @@ from worldloom.depth import ConsistencyConfig, RefineConfig, SweepConfig
 from worldloom.exposure import ExposureConfig
 from worldloom.learned import LearnedConfig
 from worldloom.memory import MemoryConfig
+from worldloom.merge import AlignmentConfig
 from worldloom.plan import PlanConfig
 from worldloom.poses import PoseConfig
 from worldloom.surface import SurfaceConfig
@@ -40,6 +41,10 @@ class Settings:
     """Size of the first round of depth as a share of the resolution."""
     min_sweep_px: int = 256
     """Longer image side of the first round is not reduced below this."""
+    max_views_per_chunk: int | None = None
+    """Views on the surface of one chunk; fewer means smaller chunks. None: no bound."""
+    chunk_size_m: float | None = None
+    """Side of the boxes that no chunk reaches beyond, world unit. None: no bound."""
     plan: PlanConfig = field(default_factory=PlanConfig)
     poses: PoseConfig = field(default_factory=PoseConfig)
     sweep: SweepConfig = field(default_factory=SweepConfig)
@@ -48,6 +53,7 @@ class Settings:
     memory: MemoryConfig = field(default_factory=MemoryConfig)
     exposure: ExposureConfig = field(default_factory=ExposureConfig)
     surface: SurfaceConfig = field(default_factory=SurfaceConfig)
+    merge: AlignmentConfig = field(default_factory=AlignmentConfig)
     # Without a prefix: --textures, --texture-resolution.
     texture: Annotated[TextureConfig, tyro.conf.arg(name="")] = field(default_factory=TextureConfig)
     # Without a prefix: --depth-model, not --learned.depth-model.
@@ -76,7 +82,16 @@ class Settings:
             consistency=self.consistency,
             memory=self.memory,
             exposure=self.exposure,
-            surface=self.surface,
+            surface=self._surface(),
+            merge=self.merge,
             texture=self.texture,
             learned=self.learned,
+        )
+
+    def _surface(self) -> SurfaceConfig:
+        """The settings of the surface, with the bounds of chunks that have flags of their own."""
+        return replace(
+            self.surface,
+            max_views_per_chunk=self.max_views_per_chunk or self.surface.max_views_per_chunk,
+            chunk_size_m=self.chunk_size_m or self.surface.chunk_size_m,
         )

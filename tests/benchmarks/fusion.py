@@ -21,17 +21,19 @@ from pathlib import Path
 
 import numpy as np
 
+from tests.stage_run import StageRun
 from worldloom.bench import Bench, BenchConfig
 from worldloom.config import ReconstructionConfig
 from worldloom.export import write_mesh
 from worldloom.ingest import IngestLimits, ingest, open_sources
 from worldloom.inline import InlineRunner
 from worldloom.memory import CONTRIBUTE, contribute_work
+from worldloom.merge import load_mesh, merge_chunks
 from worldloom.pipeline import reconstruct
 from worldloom.reconstruction import Reconstruction
 from worldloom.scene import DepthMap, DepthRef, Frame, Mesh
 from worldloom.stage import execute
-from worldloom.surface import FUSE_CHUNK, MERGE, load_mesh, merge_work, plan_chunks
+from worldloom.surface import FUSE_CHUNK, plan_chunks
 from worldloom.texture import TextureConfig
 
 Fusion = Callable[[Bench, Sequence[DepthRef], float, float], Mesh]
@@ -131,9 +133,9 @@ def _ours(bench: Bench, depth: Sequence[DepthRef], voxel_m: float, truncation_m:
         works = plan_chunks(fresh, written, refs, voxel_m, truncation_m, config.surface)
         chunks = [execute(FUSE_CHUNK, fresh, work).value for work in works]
         whole = [chunk for chunk in chunks if chunk is not None]
-        merged = execute(MERGE, fresh, merge_work(whole, voxel_m, config.surface)).value
-        assert merged is not None
-        return load_mesh(fresh, merged)
+        faces = config.surface.min_component_faces
+        merged = merge_chunks(StageRun(fresh), fresh, whole, (), voxel_m, faces)
+        return load_mesh(fresh, merged.mesh)
 
 
 def _voxel_block_grid(

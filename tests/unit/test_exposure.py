@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tests.analytic import SphereInBox, ring
+from tests.stage_run import StageRun
 from tests.stored import made, store_depth
 from worldloom.bench import Bench, BenchConfig
 from worldloom.errors import ConfigError
@@ -32,10 +33,11 @@ from worldloom.memory import (
     plan_shards,
     points_from_depth,
 )
+from worldloom.merge import load_mesh, merge_chunks
 from worldloom.response import Response, ViewExposure, exposed
 from worldloom.scene import DepthMap, DepthRef, Mesh, PointCloud
 from worldloom.store import ArtifactKey
-from worldloom.surface import FUSE_CHUNK, MERGE, SurfaceConfig, load_mesh, merge_work, plan_chunks
+from worldloom.surface import FUSE_CHUNK, SurfaceConfig, plan_chunks
 
 SHAPE = SphereInBox()
 CAMERAS = ring(10)
@@ -129,7 +131,8 @@ def mesh_of(
     config = SurfaceConfig(min_component_faces=0)
     works = plan_chunks(bench, written, depth, VOXEL_M, 4 * VOXEL_M, config, exposures)
     chunks = [made(FUSE_CHUNK, bench, work) for work in works]
-    return load_mesh(bench, made(MERGE, bench, merge_work(chunks, VOXEL_M, config)))
+    merged = merge_chunks(StageRun(bench), bench, chunks, (), VOXEL_M, config.min_component_faces)
+    return load_mesh(bench, merged.mesh)
 
 
 @pytest.mark.parametrize("response", ["linear", "filmic"])

@@ -202,5 +202,5 @@ def test_files_in_scene_folder_out(tmp_path: Path) -> None:
     assert evidence["exposure"]["shared_samples"] > 100
     assert all(len(view["gain_rgb"]) == 3 for view in evidence["views"])
     assert stages[0] == "ingest"
-    assert "merge" in stages
+    assert "make-part" in stages
     assert scene.metadata["degraded"] is False

@@ -6,22 +6,21 @@ import numpy as np
 import pytest
 
 from tests.analytic import SphereInBox, camera_at, colors_of, ring
+from tests.stage_run import StageRun
 from tests.stored import made, store_depth
 from worldloom.bench import Bench, BenchConfig
 from worldloom.cameras import Camera
 from worldloom.errors import ConfigError, ReconstructionError
 from worldloom.lattice import keys_from_cells, touched_keys
 from worldloom.memory import CONTRIBUTE, MemoryConfig, contribute_work, points_from_depth
+from worldloom.merge import load_mesh, merge_chunks
 from worldloom.scene import DepthMap, Mesh
 from worldloom.stage import execute
 from worldloom.surface import (
     FUSE_CHUNK,
-    MERGE,
     SurfaceConfig,
     Volume,
     active_blocks,
-    load_mesh,
-    merge_work,
     plan_chunks,
     polygons,
     surface_view,
@@ -46,7 +45,8 @@ def reconstruct(folder: Path, depth_maps: list[DepthMap], config: SurfaceConfig 
     ]
     works = plan_chunks(bench, contributions, depth, VOXEL_M, 4 * VOXEL_M, config)
     chunks = [made(FUSE_CHUNK, bench, work) for work in works]
-    return load_mesh(bench, made(MERGE, bench, merge_work(chunks, VOXEL_M, config)))
+    merged = merge_chunks(StageRun(bench), bench, chunks, (), VOXEL_M, config.min_component_faces)
+    return load_mesh(bench, merged.mesh)
 
 
 def exact_maps(cameras: list[Camera] = CAMERAS, *, outer: bool = True) -> list[DepthMap]:

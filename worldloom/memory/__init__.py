@@ -20,6 +20,7 @@ from worldloom.memory._shards import ShardWork as ShardWork
 from worldloom.memory._shards import load_cloud as load_cloud
 from worldloom.memory._shards import load_memory as load_memory
 from worldloom.memory._shards import plan_shards as plan_shards
+from worldloom.memory._shards import shards_in_box as shards_in_box
 from worldloom.memory._shards import shards_in_view as shards_in_view
 from worldloom.memory._tables import read_fused as read_fused
 from worldloom.memory._tables import read_rows as read_rows

@@ -169,6 +169,20 @@ def shards_in_view(
     return tuple(kept)
 
 
+def shards_in_box(
+    shards: Sequence[FusedShard],
+    lower_in_world: Float64[np.ndarray, "3"],
+    upper_in_world: Float64[np.ndarray, "3"],
+) -> tuple[FusedShard, ...]:
+    """Returns the shards with cells that meet the box [lower, upper)."""
+    kept: list[FusedShard] = []
+    for shard in shards:
+        lower, upper = shard.box_in_world()
+        if shard.cells and (lower < upper_in_world).all() and (upper > lower_in_world).all():
+            kept.append(shard)
+    return tuple(kept)
+
+
 def _load_shard(bench: Bench, shard: FusedShard) -> FusedMemory:
     def load() -> tuple[np.ndarray, ...]:
         memory = read_fused(bench.store.read(shard.artifact, FUSED_FILE))

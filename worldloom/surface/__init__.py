@@ -1,15 +1,11 @@
 """The surface: depth maps fused on one lattice, cut into faces chunk by chunk, merged exactly."""
 
+from worldloom.surface._chunk import FACES_FILE as FACES_FILE
 from worldloom.surface._chunk import FUSE_CHUNK as FUSE_CHUNK
 from worldloom.surface._chunk import ChunkFaces as ChunkFaces
 from worldloom.surface._chunk import FuseChunkWork as FuseChunkWork
 from worldloom.surface._config import SurfaceConfig as SurfaceConfig
-from worldloom.surface._merge import MERGE as MERGE
-from worldloom.surface._merge import MergedMesh as MergedMesh
-from worldloom.surface._merge import MergeWork as MergeWork
-from worldloom.surface._merge import load_mesh as load_mesh
-from worldloom.surface._merge import merge_work as merge_work
-from worldloom.surface._merge import vertex_normals as vertex_normals
+from worldloom.surface._normals import vertex_normals as vertex_normals
 from worldloom.surface._plan import active_blocks as active_blocks
 from worldloom.surface._plan import plan_chunks as plan_chunks
 from worldloom.surface._polygons import BlockMesh as BlockMesh

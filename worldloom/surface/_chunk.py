@@ -56,6 +56,10 @@ class ChunkFaces:
     `shares` (v), `colors` (v 3), `faces` (f 3), as in `BlockMesh`."""
     vertices: int
     faces: int
+    first_block: int
+    """Least Morton key of its blocks."""
+    last_block: int
+    """Greatest Morton key of its blocks."""
 
 
 def _view(bench: Bench, ref: DepthRef, work: FuseChunkWork) -> SurfaceView:
@@ -87,8 +91,15 @@ def _fuse_chunk(bench: Bench, key: ArtifactKey, work: FuseChunkWork) -> ChunkFac
         colors=colors.colors(),
         faces=mesh.faces,
     )
-    return ChunkFaces(work.chunk.chunk_id, key, len(mesh.edge_keys), len(mesh.faces))
+    return ChunkFaces(
+        work.chunk.chunk_id,
+        key,
+        len(mesh.edge_keys),
+        len(mesh.faces),
+        first_block=int(keys[0]),
+        last_block=int(keys[-1]),
+    )
 
 
-FUSE_CHUNK = Stage("fuse-chunk", 2, Role.CHUNK, ChunkFaces, _fuse_chunk)
+FUSE_CHUNK = Stage("fuse-chunk", 3, Role.CHUNK, ChunkFaces, _fuse_chunk)
 """Fuses depth maps into the faces of one chunk."""

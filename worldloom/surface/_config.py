@@ -30,6 +30,12 @@ class SurfaceConfig:
     chunk_blocks: int = 2048
     """Blocks of 16x16x16 voxels a worker holds, about 50 kB each; the result does not depend on
     it."""
+    max_views_per_chunk: int | None = None
+    """Views on the surface of one chunk; fewer means smaller chunks. None: no bound. The result
+    does not depend on it."""
+    chunk_size_m: float | None = None
+    """Side of the boxes that no chunk reaches beyond, world unit, rounded down to a power of two
+    of blocks. None: no bound. The result does not depend on it."""
 
     def truncation_m(self, voxel_m: float, noise_m: float) -> float:
         """Returns the truncation distance, world unit.
@@ -58,6 +64,15 @@ class SurfaceConfig:
         if self.min_component_faces < 0:
             raise ConfigError(
                 f"min_component_faces must not be negative, got {self.min_component_faces}"
+            )
+        if self.max_views_per_chunk is not None and self.max_views_per_chunk < 1:
+            raise ConfigError(
+                f"max_views_per_chunk must be at least 1, got {self.max_views_per_chunk}",
+                field="max_views_per_chunk",
+            )
+        if self.chunk_size_m is not None and not self.chunk_size_m > 0:
+            raise ConfigError(
+                f"chunk_size_m must be above 0, got {self.chunk_size_m}", field="chunk_size_m"
             )
         if self.chunk_blocks < 1:
             raise ConfigError(f"chunk_blocks must be at least 1, got {self.chunk_blocks}")

@@ -16,6 +16,7 @@ from worldloom.scene import Chunk, DepthRef
 from worldloom.surface._chunk import FuseChunkWork
 from worldloom.surface._config import SurfaceConfig
 from worldloom.surface._kernels import MIN_COSINE
+from worldloom.surface._partition import Sightings, partition, pixels_seen
 
 
 def active_blocks(
@@ -42,8 +43,9 @@ def plan_chunks(
 ) -> tuple[FuseChunkWork, ...]:
     """Returns the chunks to fuse: runs of blocks along the Morton order of the lattice.
 
-    A run is compact in space. Which blocks there are does not depend on the size of the runs, and
-    what a block becomes does not depend on its run.
+    A run is compact in space, and cut by cost: views times the pixels that they have on it. Blocks
+    that fewer than `min_views` views touch are in no chunk. Which blocks there are does not depend
+    on the size of the runs, and what a block becomes does not depend on its run.
 
     Args:
         bench: Where the contributions are.
@@ -74,7 +76,9 @@ def plan_chunks(
             failed=len(present),
             total=len(present),
         )
-    runs = [keys[i : i + config.chunk_blocks] for i in range(0, len(keys), config.chunk_blocks)]
+    sightings = _sightings(keys, present, touched, depth, BLOCK_VOXELS * voxel_m)
+    cuts = partition(keys, sightings, BLOCK_VOXELS * voxel_m, config)
+    runs = [keys[first:end] for first, end in cuts]
     centres = [(cells_from_keys(run) + 0.5) * (BLOCK_VOXELS * voxel_m) for run in runs]
     works: list[FuseChunkWork] = []
     for number, run in enumerate(runs):
@@ -89,6 +93,27 @@ def plan_chunks(
             _work(number, run, views, voxel_m, truncation_m, min_views, config, exposures or {})
         )
     return tuple(works)
+
+
+def _sightings(
+    keys: Int64[np.ndarray, "n"],
+    present: Sequence[Contribution],
+    touched: Sequence[Int64[np.ndarray, "_"]],
+    depth: Mapping[int, DepthRef],
+    side_m: float,
+) -> Sightings:
+    """Returns which of the blocks each view touches, and how large it sees them."""
+    rows = [np.flatnonzero(np.isin(keys, blocks, assume_unique=True)) for blocks in touched]
+    pixels = [
+        pixels_seen(depth[item.view_id].camera, keys[found], side_m)
+        for item, found in zip(present, rows, strict=True)
+    ]
+    views = np.array([item.view_id for item in present], np.int32)
+    return Sightings(
+        np.concatenate(rows),
+        np.repeat(views, [len(found) for found in rows]),
+        np.concatenate(pixels),
+    )
 
 
 def _work(

@@ -8,9 +8,9 @@ import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int32, UInt8
 
 from worldloom.bench import Bench
+from worldloom.merge import MergedMesh, load_mesh
 from worldloom.stage import Role, Stage
 from worldloom.store import ArtifactKey
-from worldloom.surface import MergedMesh, load_mesh
 from worldloom.texture._atlas import Atlas, AtlasArrays, load_atlas
 from worldloom.texture._blend import view_weights
 from worldloom.texture._choose import Chosen, ChosenViews, load_chosen

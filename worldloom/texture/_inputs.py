@@ -7,9 +7,9 @@ import numpy as np
 from jaxtyping import Float32
 
 from worldloom.bench import Bench
+from worldloom.merge import MergedMesh
 from worldloom.response import ViewExposure, corrected
 from worldloom.scene import DepthRef, Frame
-from worldloom.surface import MergedMesh
 
 
 @dataclass(frozen=True, eq=False)

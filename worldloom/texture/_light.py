@@ -7,11 +7,12 @@ from jaxtyping import Bool, Int32
 
 from worldloom.bench import Bench
 from worldloom.errors import StageError
+from worldloom.merge import MergedMesh, load_mesh
 from worldloom.meshes import decimate
 from worldloom.scene import Mesh
 from worldloom.stage import Role, Stage
 from worldloom.store import ArtifactKey
-from worldloom.surface import MergedMesh, load_mesh, vertex_normals
+from worldloom.surface import vertex_normals
 from worldloom.texture._partition import partition
 
 LIGHT_FILE = "light.npz"

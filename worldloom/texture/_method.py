@@ -1,13 +1,11 @@
 """Texturing, top-down: from the fine surface and its views to a light mesh with maps."""
 
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
 
 from worldloom.bench import Bench
 from worldloom.scene import Texture, TextureKind, UnwrappedMesh
-from worldloom.stage import R, Stage, W
+from worldloom.stage import RunsStages
 from worldloom.texture._atlas import PACK, Atlas, PackWork, load_atlas
 from worldloom.texture._bake import BAKE, BakedPart, BakeWork
 from worldloom.texture._choose import CHOOSE, ChooseWork, ChosenViews
@@ -20,15 +18,6 @@ from worldloom.texture._pages import ASSEMBLE, BakedPage, PageWork, load_texture
 from worldloom.texture._unwrap import UNWRAP, UnwrapWork
 
 _logger = logging.getLogger(__name__)
-
-
-@runtime_checkable
-class RunsStages(Protocol):
-    """Runs a stage; items that fail come back as None."""
-
-    def __call__(self, stage: Stage[W, R], works: Sequence[W], /) -> list[R | None]:
-        """See `worldloom.job.Job.run`."""
-        ...
 
 
 @dataclass(frozen=True)
