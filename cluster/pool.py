@@ -15,6 +15,7 @@ from ray.exceptions import RayError
 
 from actors.remote import ActorSpec, start_actor
 from actors.worker import Health, StageActor
+from cluster.affinity import inputs_of
 from cluster.dispatch import Dispatch, DispatchPolicy, ItemId, WorkerId
 from cluster.faults import (
     Fault,
@@ -29,6 +30,7 @@ from worldloom.store import ArtifactKey
 
 _logger = logging.getLogger(__name__)
 _POLL_S = 2.0
+_RESIZE_S = 5.0
 _CLOSE_S = 5.0
 
 
@@ -95,15 +97,17 @@ class ActorPool:
         self,
         stage: Stage[W, R],
         works: Mapping[ItemId, W],
-        size: int,
+        size: Callable[[int], int],
         look_up: Callable[[W], Outcome[R] | None],
     ) -> Iterator[tuple[ItemId, Outcome[R]]]:
         """Makes work items on up to `size` workers; yields outcomes as they come.
 
+        Nodes that join on the way get workers, and idle workers repeat what is late elsewhere.
+
         Args:
             stage: What to do.
             works: Items by id.
-            size: Most workers.
+            size: Returns the most workers for a number of unfinished items; asked again and again.
             look_up: Returns the outcome of an item that the store holds: what a worker finished
                 just before it died, though its answer got lost.
 
@@ -111,20 +115,41 @@ class ActorPool:
             RunnerError: no worker comes up, or workers die and nothing gets done.
         """
         concurrency = self.spec.resources.max_concurrency
-        dispatch = Dispatch(works, concurrency, self._config.dispatch)
+        inputs = {item: inputs_of(work) for item, work in works.items()}
+        dispatch = Dispatch(works, concurrency, self._config.dispatch, inputs)
         self._call_roll()
         self._idle_since_s = time.monotonic()
+        most, asked_s = size(len(works)), time.monotonic()
         while not dispatch.finished:
             if self._stopping.is_set() and dispatch.in_flight == 0:
                 raise RunnerError(f"the runner was closed during stage {stage.name}")
-            self.grow(min(size, dispatch.unfinished))
+            if time.monotonic() >= asked_s + _RESIZE_S:
+                most, asked_s = size(dispatch.unfinished), time.monotonic()
+            self.grow(min(most, dispatch.unfinished))
             if not self._stopping.is_set():
-                for assignment in dispatch.assign():
+                for assignment in dispatch.assign(time.monotonic()):
                     actor = self._actors[assignment.worker]
                     ref = actor.run.remote(stage, works[assignment.item])
                     self._calls[ref] = _Call(assignment.worker, assignment.item)
             for ref in self._arrived():
                 yield from self._settle(ref, stage, works, dispatch, look_up)
+        if dispatch.repeated:
+            _logger.info(
+                "%s: %d items were repeated on idle workers", stage.name, dispatch.repeated
+            )
+        self._forget_copies()
+
+    def _forget_copies(self) -> None:
+        """Lets go of items that still run though their outcome is known.
+
+        Their workers are asked at the next roll call, which they answer when they are through.
+        """
+        busy = {call.worker for call in self._calls.values() if call.item is not None}
+        self._calls = {ref: call for ref, call in self._calls.items() if call.item is None}
+        self._up -= busy
+        for worker in sorted(busy):
+            ref = self._actors[worker].ready.remote(self._probe)
+            self._calls[ref] = _Call(worker, None)
 
     def close(self) -> list[Health]:
         """Lets the workers close, then ends them; returns their last states."""
@@ -200,8 +225,10 @@ class ActorPool:
             fault = self._read(error)
             _logger.warning("%s worker %d: %s", self.spec.role, call.worker, fault.reason)
             for item in self._at_stake(call, fault, dispatch):
+                if dispatch.is_over(item):
+                    continue
                 if (finished := look_up(works[item])) is not None:
-                    dispatch.done(call.worker, item)
+                    dispatch.done(call.worker, item, time.monotonic())
                     yield item, finished
             for item in self._lost(call, fault, dispatch):
                 attempts = dispatch.attempts(item)
@@ -217,10 +244,12 @@ class ActorPool:
         if call.item is None:
             _logger.debug("worker %d is up: %s", call.worker, value)
             self._up.add(call.worker)
-            dispatch.join(call.worker)
+            dispatch.join(call.worker, value.node)
         else:
-            dispatch.done(call.worker, call.item)
-            yield call.item, value
+            known = dispatch.is_over(call.item)
+            dispatch.done(call.worker, call.item, time.monotonic())
+            if not known:
+                yield call.item, value
 
     def _read(self, error: RayError) -> Fault:
         fault = fault_from_error(error)
@@ -245,7 +274,7 @@ class ActorPool:
         if fault.kind is FaultKind.RESULT_LOST and call.item is not None:
             if call.item not in dispatch.held(call.worker):
                 return []
-            return dispatch.lost_result(call.worker, call.item)
+            return dispatch.lost_result(call.worker, call.item, time.monotonic())
         self._drop(call.worker)
         return dispatch.lost_worker(call.worker)
 

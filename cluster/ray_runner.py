@@ -62,6 +62,9 @@ class RayConfig:
     wait_for_nodes_s: float = 0.0
     """Longest wait for a node that can carry a worker, seconds; raise it where nodes are added
     on demand. 0: fail at once."""
+    autoscale: bool = False
+    """Ask the autoscaler of the cluster for room for all workers that a stage can use, up to
+    `workers`; what is asked is taken back in the end."""
 
     def __post_init__(self) -> None:
         if self.object_store_mib < 80:
@@ -147,7 +150,9 @@ class RayRunner:
                 counter.add(outcome)
             missing = {index: work for index, work in enumerate(works) if index not in outcomes}
             if missing:
-                pool, size = self._pool(stage.role, len(missing))
+                pool, _ = self._pool(stage.role, len(missing))
+                size = partial(self._size, pool.spec)
+                self._session.ask_for(pool.spec.request(), self._wanted(len(missing)))
                 try:
                     found = partial(find, stage, self._store)
                     for index, outcome in pool.map(stage, missing, size, found):
@@ -197,6 +202,17 @@ class RayRunner:
             self._release(list(self._pools))
             self._store.remove(self._probe)
             self._session.close()
+
+    def _size(self, spec: ActorSpec, items: int) -> int:
+        """Returns how many workers the cluster carries now for some items."""
+        carried = slots(self._session.nodes(), spec.request())
+        return min(items, carried, self._workers or carried)
+
+    def _wanted(self, items: int) -> int:
+        """Returns how many workers an autoscaler is asked for; 0: it is not asked."""
+        if self._session.address is None or not self._config.autoscale:
+            return 0
+        return min(items, self._workers or items)
 
     def _found(self, stage: Stage[W, R], works: Sequence[W]) -> dict[int, Outcome[R]]:
         with ThreadPoolExecutor(_LOOKUP_THREADS, thread_name_prefix="lookup") as threads:

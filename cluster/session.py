@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import ray
+from ray.autoscaler.sdk import request_resources
 from ray.exceptions import AuthenticationError, RayError
 
 import worldloom
@@ -54,6 +55,7 @@ class RaySession:
         self._log_to_driver = log_to_driver
         self._owned = False
         self._started = False
+        self._asked = False
 
     def start(self) -> bool:
         """Connects, and returns whether it had to: False where it is connected.
@@ -94,8 +96,23 @@ class RaySession:
             return {}
         return _worker_env(local=self.address is None)
 
+    def ask_for(self, request: Mapping[str, float], count: int) -> None:
+        """Asks the autoscaler of the cluster for room for some workers at once; 0: asks nothing.
+
+        Args:
+            request: What one worker asks of a node.
+            count: Workers.
+        """
+        if count == 0:
+            return
+        request_resources(bundles=[dict(request)] * count)
+        self._asked = True
+
     def close(self) -> None:
         """Disconnects; a local cluster that was started here ends."""
+        if self._asked and ray.is_initialized():
+            request_resources(bundles=[])
+            self._asked = False
         if self._owned and ray.is_initialized():
             ray.shutdown()
         self._owned = self._started = False

@@ -96,13 +96,19 @@ def reconstruct(
     exposures = {view.view_id: view for view in balance.exposures} if balance else {}
     shards = fuse(job, contributions, exposures)
     merge, chunks = _surface(job, checked, contributions, shards, exposures, voxel_m, truncation_m)
+    points = load_cloud(bench, shards, config.memory.min_views, config.memory.max_points)
+    if points.bound is not None:
+        _logger.warning(
+            "the point cloud is bounded to %d of its %d points by max_points",
+            *(points.bound.max_points, points.bound.found),
+        )
     inputs = texture_inputs(merge.mesh, frames, depth, exposures, voxel_m, planned.unusable)
     textured = _texture(job, inputs) if config.texture.textures else None
     return Reconstruction(
         tuple(frames),
         tuple(result.depth for result in checked if result is not None),
         config.surface.min_confidence,
-        load_cloud(bench, shards, config.memory.min_views),
+        points.cloud,
         load_mesh(bench, merge.mesh),
         chunks,
         voxel_m,
@@ -113,7 +119,11 @@ def reconstruct(
         tuple(job.stages),
         tuple(job.failures),
         () if model is None else (model,),
-        evidence={"seams": merge.seams, "chunk_alignment": merge.alignments},
+        evidence={
+            "seams": merge.seams,
+            "chunk_alignment": merge.alignments,
+            "point_bound": points.bound,
+        },
         texture_inputs=inputs,
         texture_set=textured,
         unwrapped=None if textured is None else load_unwrapped(bench, textured),

@@ -31,6 +31,8 @@ class Execution:
     Workers on other machines must reach it by the same name."""
     depth_gpus: float = 0.0
     """Share of a GPU that each Ray worker of depth books; needed for the cuda backend there."""
+    autoscale: bool = False
+    """Ask the autoscaler of a Ray cluster for room for all workers of a stage, up to --workers."""
     cache_mib: int = 256
     """Decoded images and arrays kept in each process, MiB."""
 
@@ -68,5 +70,5 @@ class Execution:
         from cluster.ray_runner import RayConfig, RayRunner
 
         resources = ActorResources(depth=RoleResources(num_gpus=self.depth_gpus))
-        config = RayConfig(resources=resources)
+        config = RayConfig(resources=resources, autoscale=self.autoscale)
         return partial(RayRunner, workers=self.workers, address=self.address, config=config)

@@ -1,9 +1,12 @@
+import itertools
 import random
+from dataclasses import dataclass
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cluster.affinity import inputs_of
 from cluster.dispatch import Assignment, Dispatch, DispatchPolicy
 from worldloom.errors import ConfigError
 
@@ -114,7 +117,7 @@ def test_a_worker_that_never_came_up_counts_as_a_death():
     assert dispatch.tripped
 
 
-@pytest.mark.parametrize("field", ["attempts", "deaths_without_progress"])
+@pytest.mark.parametrize("field", ["attempts", "deaths_without_progress", "look_ahead"])
 def test_a_policy_without_any_try_is_refused(field: str):
     with pytest.raises(ConfigError, match=field):
         DispatchPolicy(**{field: 0})
@@ -161,3 +164,92 @@ def test_every_item_ends_once_and_only_killers_are_given_up(
     assert sorted(given_up) == [item for item in range(items) if item in poison]
     assert all(dispatch.attempts(item) == policy.attempts for item in given_up)
     assert deaths <= policy.attempts * len(given_up)
+
+
+def test_a_worker_gets_what_it_has_read():
+    near = {n: frozenset({f"frame-{n // 2}", f"frame-{n // 2 + 1}"}) for n in range(8)}
+    order = {n: near[(n % 4) * 2 + n // 4] for n in range(8)}
+    dispatch = Dispatch(range(8), 1, DispatchPolicy(queue_ahead=0), order)
+    dispatch.join(0)
+    dispatch.join(1)
+    gone: dict[int, list[int]] = {0: [], 1: []}
+    while not dispatch.finished:
+        for assignment in dispatch.assign():
+            gone[assignment.worker].append(assignment.item)
+        for worker in (0, 1):
+            for item in dispatch.held(worker):
+                dispatch.done(worker, item)
+    shared = [
+        bool(order[a] & order[b]) for items in gone.values() for a, b in itertools.pairwise(items)
+    ]
+    assert sum(shared) >= 5, "in the order of the items none would be shared"
+
+
+def test_workers_of_one_node_share_what_they_read():
+    inputs = {0: frozenset({"a"}), 1: frozenset({"b"}), 2: frozenset({"a"}), 3: frozenset({"b"})}
+    dispatch = Dispatch([0, 1, 3, 2], 1, DispatchPolicy(queue_ahead=0), inputs)
+    for worker, node in ((0, "one"), (1, "two")):
+        dispatch.join(worker, node)
+    assert dispatch.assign() == [Assignment(0, 0), Assignment(1, 1)]
+    dispatch.join(2, "one")
+    assert dispatch.assign() == [Assignment(2, 2)], "its neighbour has read a"
+
+
+def test_an_idle_worker_repeats_what_is_late_and_the_first_answer_counts():
+    dispatch = _dispatch(4, workers=2, queue_ahead=0)
+    assert dispatch.assign(0.0) == [Assignment(0, 0), Assignment(1, 1)]
+    dispatch.done(1, 1, 2.0)
+    assert dispatch.assign(2.0) == [Assignment(1, 2)]
+    dispatch.done(1, 2, 4.0)
+    assert dispatch.assign(4.0) == [Assignment(1, 3)]
+    dispatch.done(1, 3, 5.9)
+    assert dispatch.assign(5.9) == [], "not late yet"
+    assert dispatch.assign(6.1) == [Assignment(1, 0)]
+    assert dispatch.assign(60.0) == [], "one copy is enough"
+    assert (dispatch.in_flight, dispatch.repeated) == (1, 1)
+    dispatch.done(1, 0, 8.0)
+    assert dispatch.finished
+    assert dispatch.is_over(0)
+    dispatch.done(0, 0, 99.0)
+    assert dispatch.finished
+
+
+def test_an_idle_worker_takes_what_another_has_queued():
+    dispatch = _dispatch(4, workers=2)
+    dispatch.assign(0.0)
+    dispatch.done(1, 1, 1.0)
+    dispatch.done(1, 3, 2.0)
+    assert dispatch.assign(2.0) == [Assignment(1, 2)], "worker 0 is at item 0"
+    dispatch.done(1, 2, 3.0)
+    assert dispatch.lost_worker(0) == []
+    dispatch.join(2)
+    assert dispatch.assign(3.0) == [Assignment(2, 0)] or dispatch.held(1) == [0]
+
+
+def test_a_death_over_a_copy_blames_nobody():
+    dispatch = _dispatch(3, workers=2, queue_ahead=0, attempts=1)
+    dispatch.assign(0.0)
+    dispatch.done(1, 1, 1.0)
+    dispatch.assign(1.0)
+    dispatch.done(1, 2, 2.0)
+    assert dispatch.assign(50.0) == [Assignment(1, 0)]
+    assert dispatch.lost_worker(0) == []
+    assert dispatch.attempts(0) == 0
+    assert dispatch.lost_worker(1) == [0], "now nobody has it, and it had one try"
+
+
+def test_inputs_of_a_work_item_are_found_wherever_they_stand():
+    @dataclass(frozen=True)
+    class Inner:
+        artifact: str
+        size: int
+
+    @dataclass(frozen=True)
+    class Outer:
+        parts: tuple[Inner, ...]
+        name: str
+        other: str | None = None
+
+    keys = [f"frame/{n:02x}/{n:064x}" for n in range(2)]
+    work = Outer((Inner(keys[0], 3), Inner(keys[1], 4)), "view 3")
+    assert inputs_of(work) == frozenset(keys)

@@ -85,7 +85,7 @@ def test_shards_make_the_same_cloud_as_one_memory(bench: Bench):
     whole = whole_memory().fused()
     assert sum(shard.cells for shard in fused) == len(whole)
     assert sum(shard.rows for shard in fused) == len(whole.views)
-    assert_same_cloud(load_cloud(bench, fused[::-1], 2), whole.cloud(2))
+    assert_same_cloud(load_cloud(bench, fused[::-1], 2).cloud, whole.cloud(2))
     loaded = load_memory(bench, fused[::-1])
     assert loaded.covisible(0) == whole.covisible(0)
     camera = camera_at((0.9, 0.1, 0.9), (0.0, 0.0, 0.0))
@@ -105,7 +105,7 @@ def test_shards_make_the_same_cloud_as_one_memory(bench: Bench):
 )
 def test_cloud_does_not_depend_on_the_cut(bench: Bench, config: MemoryConfig):
     fused = shards(bench, config)
-    assert_same_cloud(load_cloud(bench, fused, 1), whole_memory().fused().cloud(1))
+    assert_same_cloud(load_cloud(bench, fused, 1).cloud, whole_memory().fused().cloud(1))
 
 
 def test_shards_do_not_depend_on_the_order_of_views(bench: Bench):

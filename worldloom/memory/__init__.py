@@ -1,5 +1,7 @@
 """The geometric memory: what the views have seen, by cell of space, in any order of arrival."""
 
+from worldloom.memory._cloud import PointBound as PointBound
+from worldloom.memory._cloud import load_cloud as load_cloud
 from worldloom.memory._config import MemoryConfig as MemoryConfig
 from worldloom.memory._contribute import BLOCK_VOXELS as BLOCK_VOXELS
 from worldloom.memory._contribute import BLOCKS_FILE as BLOCKS_FILE
@@ -14,10 +16,11 @@ from worldloom.memory._memory import unite as unite
 from worldloom.memory._render import DepthPrior as DepthPrior
 from worldloom.memory._rows import check_depth_map as check_depth_map
 from worldloom.memory._rows import points_from_depth as points_from_depth
+from worldloom.memory._sharded import NearestCells as NearestCells
+from worldloom.memory._sharded import ShardedMemory as ShardedMemory
 from worldloom.memory._shards import FUSE_SHARD as FUSE_SHARD
 from worldloom.memory._shards import FusedShard as FusedShard
 from worldloom.memory._shards import ShardWork as ShardWork
-from worldloom.memory._shards import load_cloud as load_cloud
 from worldloom.memory._shards import load_memory as load_memory
 from worldloom.memory._shards import plan_shards as plan_shards
 from worldloom.memory._shards import shards_in_box as shards_in_box

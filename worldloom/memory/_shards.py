@@ -17,7 +17,6 @@ from worldloom.memory._fused import FusedMemory, join
 from worldloom.memory._memory import GeometricMemory, unite
 from worldloom.memory._tables import read_fused, read_rows, write_fused
 from worldloom.response import ViewExposure
-from worldloom.scene import PointCloud
 from worldloom.stage import Role, Stage
 from worldloom.store import ArtifactKey
 
@@ -208,24 +207,3 @@ def load_memory(bench: Bench, shards: Sequence[FusedShard]) -> FusedMemory:
     if not shards:
         raise ReconstructionError("the memory has no shards here; give the shards that were fused")
     return join([_load_shard(bench, shard) for shard in shards])
-
-
-def load_cloud(bench: Bench, shards: Sequence[FusedShard], min_views: int) -> PointCloud:
-    """Returns the point cloud of the given shards in canonical order, one shard at a time.
-
-    Args:
-        bench: Where the shards are.
-        shards: Fused shards; the order does not matter.
-        min_views: Cells that fewer views see are left out.
-    """
-    ordered = sorted(shards, key=lambda shard: shard.first_key)
-    clouds = [_load_shard(bench, shard).cloud(min_views) for shard in ordered if shard.cells]
-    if not clouds:
-        raise ReconstructionError("the memory has no cells; give the shards that were fused")
-    return PointCloud(
-        points_in_world=np.concatenate([cloud.points_in_world for cloud in clouds]),
-        normals_in_world=np.concatenate([cloud.normals_in_world for cloud in clouds]),
-        colors=np.concatenate([cloud.colors for cloud in clouds]),
-        confidence=np.concatenate([cloud.confidence for cloud in clouds]),
-        count=np.concatenate([cloud.count for cloud in clouds]),
-    )

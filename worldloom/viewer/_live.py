@@ -115,7 +115,7 @@ class LiveStore:
         if not shard.cells or shard.cell_m > self._cell_m:
             return []
         try:
-            cloud = load_cloud(self._bench, [shard], min_views=2)
+            cloud = load_cloud(self._bench, [shard], min_views=2).cloud
         except WorldloomError as error:
             _logger.warning("a shard of the memory is passed over: %s", error)
             return []
