@@ -136,9 +136,11 @@ def test_pools_stay_for_the_next_stage(ray_runner: RayRunner):
         outcomes = ray_runner.map(look_stage(Role.DEPTH), works, _ignore)
         return {outcome.value.pid for outcome in outcomes if outcome.value is not None}
 
-    before = pids("before")
+    # A busy machine brings the second worker up late.
+    rounds = (pids(f"before {number}") for number in range(20))
+    before = next(found for found in rounds if len(found) == 2)
     ray_runner.map(perform_stage(Role.MERGER), _tasks("between", {}), _ignore)
-    assert pids("after") == before
+    assert pids("after") <= before
     assert ray_runner.workers_up()[Role.DEPTH] == 2
 
 
