@@ -1,0 +1,1 @@
+"""Gaussian splats: rasterised, trained, merged."""
