@@ -135,6 +135,8 @@ def slopes(
     depth_slope: Float32[np.ndarray, "h w"],
     alpha_slope: Float32[np.ndarray, "h w"],
     crew: Crew,
+    *,
+    demand: Float32[np.ndarray, "n"] | None = None,
 ) -> Slopes:
     """Returns the gradients of a loss by the Gaussians from those by their view.
 
@@ -145,6 +147,7 @@ def slopes(
         depth_slope: By `raster.depth`.
         alpha_slope: By `raster.alpha`.
         crew: Threads; the result does not depend on how many.
+        demand: The length of the gradient in the image, in sizes of the image, is added to it.
     """
     lists, count = raster.lists, len(scene.means)
     slot_slopes = np.empty((len(lists.ids), blending.SLOPES), np.float32)
@@ -156,6 +159,8 @@ def slopes(
     )
     view_slopes = np.empty((count, blending.SLOPES), np.float32)
     crew.run(blending.gather_slopes, lists.slot_starts, lists.slots, slot_slopes, view_slopes)
+    if demand is not None:
+        demand += np.hypot(view_slopes[:, 0], view_slopes[:, 1]) * np.float32(raster.view.width_px)
     found = Slopes(
         *(np.empty((count, 3), np.float32), np.empty((count, 4), np.float32)),
         *(np.empty((count, 3), np.float32), np.empty(count, np.float32)),
