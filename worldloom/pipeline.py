@@ -35,13 +35,19 @@ from worldloom.plan import (
 from worldloom.reconstruction import Reconstruction, ViewReport
 from worldloom.registration import PoseCorrection, measure_residuals, refine_poses
 from worldloom.response import ViewExposure
-from worldloom.rounds import Planned, confirmed_noise, contribute, footprint, fuse, refine, sweep
-from worldloom.scene import (
-    Chunk,
-    Frame,
+from worldloom.rounds import (
+    Planned,
+    confirmed_noise,
+    contribute,
+    footprint,
+    fuse,
+    refine,
+    surface,
+    sweep,
 )
+from worldloom.scene import Frame
 from worldloom.stage import ProgressCallback, Runner
-from worldloom.surface import FUSE_CHUNK, MERGE, MergedMesh, load_mesh, merge_work, plan_chunks
+from worldloom.surface import load_mesh
 from worldloom.texture import (
     TextureInputs,
     TextureSet,
@@ -50,6 +56,7 @@ from worldloom.texture import (
     texture_inputs,
     texture_surface,
 )
+from worldloom.training import TrainingInputs, train_model
 
 _logger = logging.getLogger(__name__)
 
@@ -93,16 +100,22 @@ def reconstruct(
     balance = _balance(job, contributions) if config.exposure.estimate else None
     exposures = {view.view_id: view for view in balance.exposures} if balance else {}
     shards = fuse(job, contributions, exposures)
-    surface, chunks = _surface(job, checked, contributions, exposures, voxel_m, truncation_m)
-    inputs = texture_inputs(surface, frames, depth, exposures, voxel_m, planned.unusable)
+    mesh, works = surface(job, checked, contributions, exposures, voxel_m, truncation_m)
+    trained = train_model(
+        job,
+        TrainingInputs(checked, plans, exposures, mesh, works, voxel_m, truncation_m),
+    )
+    if trained is not None:
+        mesh = trained.surface
+    inputs = texture_inputs(mesh, frames, depth, exposures, voxel_m, planned.unusable)
     textured = _texture(job, inputs) if config.texture.textures else None
     return Reconstruction(
         tuple(frames),
         tuple(result.depth for result in checked if result is not None),
         config.surface.min_confidence,
         load_cloud(bench, shards, config.memory.min_views),
-        load_mesh(bench, surface),
-        chunks,
+        load_mesh(bench, mesh),
+        tuple(work.chunk for work in works) if trained is None else trained.chunks,
         voxel_m,
         truncation_m,
         cell_m,
@@ -111,10 +124,13 @@ def reconstruct(
         tuple(job.stages),
         tuple(job.failures),
         () if model is None else (model,),
+        evidence={} if trained is None else trained.evidence,
         texture_inputs=inputs,
         texture_set=textured,
         unwrapped=None if textured is None else load_unwrapped(bench, textured),
         textures={} if textured is None else load_maps(bench, textured),
+        splats=None if trained is None else trained.splats,
+        training=None if trained is None else trained.report,
     )
 
 
@@ -175,26 +191,6 @@ def _balance(job: Job, contributions: Sequence[Contribution]) -> Balance | None:
     sampled = [view for view in job.run(SAMPLE, works) if view is not None]
     (balance,) = job.run(BALANCE, [balance_work(sampled, config)])
     return balance
-
-
-def _surface(
-    job: Job,
-    checked: Sequence[CheckResult | None],
-    contributions: Sequence[Contribution],
-    exposures: Mapping[int, ViewExposure],
-    voxel_m: float,
-    truncation_m: float,
-) -> tuple[MergedMesh, tuple[Chunk, ...]]:
-    """Fuses the depth chunk by chunk on one lattice, and merges the chunks."""
-    depth = {r.depth.frame.view_id: r.depth for r in checked if r is not None}
-    works = plan_chunks(
-        *(job.bench, contributions, depth, voxel_m, truncation_m),
-        *(job.config.surface, exposures),
-    )
-    chunks = [chunk for chunk in job.run(FUSE_CHUNK, works) if chunk is not None]
-    (merged,) = job.run(MERGE, [merge_work(chunks, voxel_m, job.config.surface)])
-    assert merged is not None  # a stage whose only item fails has raised
-    return merged, tuple(work.chunk for work in works)
 
 
 def _texture(job: Job, inputs: TextureInputs) -> TextureSet | None:

@@ -48,6 +48,14 @@ from worldloom.scene import (
     DepthRef,
     Frame,
 )
+from worldloom.surface import (
+    FUSE_CHUNK,
+    MERGE,
+    FuseChunkWork,
+    MergedMesh,
+    merge_work,
+    plan_chunks,
+)
 
 _logger = logging.getLogger(__name__)
 
@@ -96,10 +104,10 @@ def sweep(
     }
     estimates = [found.get(view) for view in range(len(frames))]
     depth = [None if estimate is None else estimate.depth for estimate in estimates]
-    return estimates, _check(job, depth, planned.plans, final=not config.depth_estimation)
+    return estimates, confirm(job, depth, planned.plans, final=not config.depth_estimation)
 
 
-def _check(
+def confirm(
     job: Job, depth: Sequence[DepthRef | None], plans: Sequence[ViewPlan], *, final: bool
 ) -> list[CheckResult | None]:
     """Asks other views about the depth of each; only the last maps hold what none confirms."""
@@ -159,7 +167,7 @@ def refine(
     for result in job.run(REFINE, works):
         if result is not None:
             refined[result.depth.frame.view_id] = result.depth
-    return plans, _check(job, refined, plans, final=True), learned
+    return plans, confirm(job, refined, plans, final=True), learned
 
 
 def _predict(
@@ -253,6 +261,26 @@ def fuse(
     """Fuses the geometric memory shard by shard, with the exposures undone."""
     works = plan_shards(contributions, job.config.memory, exposures)
     return [shard for shard in job.run(FUSE_SHARD, works) if shard is not None]
+
+
+def surface(
+    job: Job,
+    checked: Sequence[CheckResult | None],
+    contributions: Sequence[Contribution],
+    exposures: Mapping[int, ViewExposure],
+    voxel_m: float,
+    truncation_m: float,
+) -> tuple[MergedMesh, tuple[FuseChunkWork, ...]]:
+    """Fuses the depth chunk by chunk on one lattice, and merges the chunks."""
+    depth = {r.depth.frame.view_id: r.depth for r in checked if r is not None}
+    works = plan_chunks(
+        *(job.bench, contributions, depth, voxel_m, truncation_m),
+        *(job.config.surface, exposures),
+    )
+    chunks = [chunk for chunk in job.run(FUSE_CHUNK, works) if chunk is not None]
+    (merged,) = job.run(MERGE, [merge_work(chunks, voxel_m, job.config.surface)])
+    assert merged is not None  # a stage whose only item fails has raised
+    return merged, works
 
 
 def footprint(checked: Sequence[CheckResult | None]) -> float:

@@ -64,4 +64,6 @@ def adam(
             m = b1 * moment[n, c] + (one - b1) * slope
             v = b2 * square[n, c] + (one - b2) * slope * slope
             moment[n, c], square[n, c] = m, v
-            values[n, c] -= rates[c] * m * correct_1 / (np.sqrt(v * correct_2) + np.float32(EPSILON))
+            values[n, c] -= (
+                rates[c] * m * correct_1 / (np.sqrt(v * correct_2) + np.float32(EPSILON))
+            )

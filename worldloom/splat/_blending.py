@@ -26,7 +26,7 @@ _E3, _E4, _E5 = np.float32(-0.16590583), np.float32(0.03964097), np.float32(-0.0
 
 @numba.njit(cache=True, nogil=True)
 def order_by_depth(depth: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-    """Returns the numbers of the Gaussians that are seen, by depth, then by number: a radix sort."""
+    """Returns the Gaussians that are seen by depth, then by number: a radix sort."""
     count = 0
     for n in range(len(depth)):
         count += boxes[n, 2] > 0
@@ -164,7 +164,7 @@ def blend(
 
 
 @numba.njit(cache=True, nogil=True, fastmath=_FAST, error_model="numpy")
-def blend_back(
+def blend_back(  # noqa: C901, a kernel is one loop nest
     first: int,
     step: int,
     projected: np.ndarray,

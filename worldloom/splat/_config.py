@@ -20,7 +20,7 @@ class SplatConfig:
     """Degree of the spherical harmonics, 0 to 3; more shows more gloss, and can invent it."""
     sh_interval: int = 400
     """Steps between two degrees; the first steps know degree 0 alone."""
-    seed_spacing_px: float = 1.0
+    seed_spacing_px: float = 2.0
     """Spacing of the seeds in footprints of a depth pixel; less is finer, slower by its square."""
     max_gaussians: int = 1_000_000
     """Bound on the Gaussians of a chunk."""

@@ -137,9 +137,7 @@ def _regularize(
         length = np.sqrt(w * w + x * x + y * y + z * z)
         w, x, y, z = w / length, x / length, y / length, z / length
         a, b, c = np.float64(normals[n, 0]), np.float64(normals[n, 1]), np.float64(normals[n, 2])
-        aligned = (
-            a * 2 * (x * z + w * y) + b * 2 * (y * z - w * x) + c * (1 - 2 * (x * x + y * y))
-        )
+        aligned = a * 2 * (x * z + w * y) + b * 2 * (y * z - w * x) + c * (1 - 2 * (x * x + y * y))
         pull = -2.0 * normal_weight * aligned
         vw, vx = pull * 2 * (a * y - b * x), pull * 2 * (a * z - b * w - 2 * c * x)
         vy, vz = pull * 2 * (a * w + b * z - 2 * c * y), pull * 2 * (a * x + b * y)

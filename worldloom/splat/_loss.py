@@ -84,7 +84,7 @@ def photometric_loss(
     difference = _combine(
         *(x, target.image, target.judged),
         *(_windowed(by_mean), _windowed(by_square), _windowed(by_both)),
-        *(np.float32((1 - ssim_weight) / count), np.float32(-ssim_weight / count), slope),
+        *((1 - ssim_weight) / count, -ssim_weight / count, slope),
     )
     value = (1 - ssim_weight) * difference / count + ssim_weight * (1 - likeness / count)
     return Loss(value, slope)
@@ -139,6 +139,7 @@ def _combine(
 ) -> float:
     """The sum of absolute differences over judged pixels; fills the gradient by the image."""
     total = 0.0
+    l1, ssim = np.float32(l1_share), np.float32(ssim_share)
     for y in range(shown.shape[0]):
         for x in range(shown.shape[1]):
             for k in range(3):
@@ -148,7 +149,7 @@ def _combine(
                 off = shown[y, x, k] - target[y, x, k]
                 total += abs(off)
                 sign = np.float32(1) if off > 0 else np.float32(-1)
-                slope[y, x, k] = l1_share * (sign if off != 0 else np.float32(0)) + ssim_share * (
+                slope[y, x, k] = l1 * (sign if off != 0 else np.float32(0)) + ssim * (
                     by_mean[y, x, k]
                     + np.float32(2) * shown[y, x, k] * by_square[y, x, k]
                     + target[y, x, k] * by_both[y, x, k]

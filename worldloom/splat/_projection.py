@@ -252,7 +252,7 @@ def _plane(view: View, p: np.ndarray, turn: np.ndarray, scale: np.ndarray, out: 
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def project_back(
+def project_back(  # noqa: C901, a kernel is one loop nest
     first: int,
     step: int,
     view: View,

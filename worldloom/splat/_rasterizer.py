@@ -11,7 +11,7 @@ from worldloom.splat import _blending as blending
 from worldloom.splat import _projection as projection
 from worldloom.splat._crew import Crew
 
-NEAR_M_SHARE = 0.01
+NEAR_M = 0.01
 """Gaussians nearer than this are left out, world unit; as in gsplat."""
 
 
@@ -80,10 +80,13 @@ def view_of(camera: Camera) -> projection.View:
     return projection.View(
         np.ascontiguousarray(camera.cam_from_world[:3]),
         np.ascontiguousarray(camera.centre_in_world),
-        *(float(value) for value in (lens.fx, lens.fy, lens.cx, lens.cy)),
-        int(lens.width_px),
-        int(lens.height_px),
-        NEAR_M_SHARE,
+        float(lens.fx),
+        float(lens.fy),
+        float(lens.cx),
+        float(lens.cy),
+        lens.width_px,
+        lens.height_px,
+        NEAR_M,
     )
 
 

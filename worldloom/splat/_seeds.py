@@ -6,7 +6,7 @@ from jaxtyping import Float32, Float64, UInt8
 from worldloom.splat._gaussians import SH_C0, Gaussians
 
 _WIDTH, _THICKNESS = 0.6, 0.12
-"""Deviations along and across the surface, in spacings: neighbours overlap, and the sheet is thin."""
+"""Deviations along and across the surface, in spacings: neighbours overlap, the sheet is thin."""
 _OPACITY = 0.7
 
 

@@ -128,9 +128,7 @@ def _grow(learner: Learner, step: int, seeds: int, config: SplatConfig) -> None:
     learner.restore(grown(state, more, np.random.default_rng([config.seed, step, 1])))
 
 
-def _look(
-    learner: Learner, step: int, views: Sequence[TrainingView], config: SplatConfig
-) -> None:
+def _look(learner: Learner, step: int, views: Sequence[TrainingView], config: SplatConfig) -> None:
     """Measures the validation views and keeps the best state."""
     degree = min(config.sh_degree, step // config.sh_interval)
     psnr_db = float(np.mean([_psnr_db(learner, view, degree) for view in views]))

@@ -1,0 +1,157 @@
+"""Methods that train a model of the scene on top of multi-view stereo, as the driver runs them."""
+
+import importlib.util
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from worldloom.depth import CheckResult, concrete_backend
+from worldloom.errors import ReconstructionError
+from worldloom.job import Job
+from worldloom.plan import ViewPlan
+from worldloom.reconstruction import TrainingReport
+from worldloom.response import ViewExposure
+from worldloom.rounds import confirm, contribute, footprint, fuse, surface
+from worldloom.scene import Chunk, DepthRef, Splats
+from worldloom.splat import (
+    MERGE_SPLATS,
+    SPLAT_DEPTH,
+    TRAIN,
+    SplatDepthWork,
+    TrainWork,
+    load_splats,
+    merge_splats_work,
+)
+from worldloom.surface import FuseChunkWork, MergedMesh
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingInputs:
+    """What multi-view stereo has made, for a model to be trained on."""
+
+    checked: Sequence[CheckResult | None]
+    """Depth maps with what other views say of them, by view id."""
+    plans: Sequence[ViewPlan]
+    """Who checks whom, by view id."""
+    exposures: Mapping[int, ViewExposure]
+    surface: MergedMesh
+    works: Sequence[FuseChunkWork]
+    """The chunks that the surface was fused by, and their views."""
+    voxel_m: float
+    truncation_m: float
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """What a trained model has made of the scene."""
+
+    surface: MergedMesh
+    """Fused from the depth of the model."""
+    chunks: tuple[Chunk, ...]
+    """The plan that it was fused by."""
+    splats: Splats | None
+    report: TrainingReport
+    evidence: dict[str, object]
+    """What is to be known of the training; plain values or dataclasses."""
+
+
+def train_model(job: Job, inputs: TrainingInputs) -> Trained | None:
+    """Trains what the method asks for.
+
+    Returns:
+        What came of it; None where the method trains nothing, or where it failed for every chunk:
+        then the surface of multi-view stereo stands, and the record of the job says why.
+    """
+    method = _METHODS.get(job.config.method)
+    if method is None:
+        return None
+    try:
+        return method(job, inputs)
+    except ReconstructionError as error:
+        # What failed is in the record of the job already.
+        _logger.warning("the scene is that of multi-view stereo: %s", error)
+        return None
+
+
+def _splats(job: Job, inputs: TrainingInputs) -> Trained:
+    """Gaussians seeded from the memory; the surface from their depth."""
+    return _trained_splats(job, inputs, anchored=False)
+
+
+def _hybrid(job: Job, inputs: TrainingInputs) -> Trained:
+    """Gaussians seeded on the surface; the depth that it was fused from is refined by theirs."""
+    return _trained_splats(job, inputs, anchored=True)
+
+
+_METHODS: dict[str, Callable[[Job, TrainingInputs], Trained]] = {
+    "splat": _splats,
+    "hybrid": _hybrid,
+}
+"""By `ReconstructionConfig.method`; a method that trains nothing is not here."""
+
+
+def _trained_splats(job: Job, inputs: TrainingInputs, *, anchored: bool) -> Trained:
+    works = _train_works(job, inputs, anchored=anchored)
+    trained = [chunk for chunk in job.run(TRAIN, works) if chunk is not None]
+    chunks = [work.chunk for work in works]
+    (merged,) = job.run(MERGE_SPLATS, [merge_splats_work(trained, chunks, inputs.voxel_m)])
+    assert merged is not None  # a stage whose only item fails has raised
+    known = [result.depth for result in inputs.checked if result is not None]
+    rendered: list[DepthRef | None] = [None] * len(inputs.checked)
+    depth_works = [SplatDepthWork(merged.artifact, ref, anchored) for ref in known]
+    for result in job.run(SPLAT_DEPTH, depth_works):
+        if result is not None:
+            rendered[result.depth.frame.view_id] = result.depth
+    checked = confirm(job, rendered, inputs.plans, final=True)
+    cell_m, margin_m = inputs.works[0].voxel_m, inputs.truncation_m / 2
+    contributions = contribute(job, checked, cell_m, inputs.voxel_m, margin_m)
+    mesh, fused = surface(
+        *(job, checked, contributions, inputs.exposures, inputs.voxel_m, inputs.truncation_m)
+    )
+    report = TrainingReport(
+        steps=sum(chunk.steps for chunk in trained),
+        seconds=sum(stage.seconds for stage in job.stages if stage.stage == TRAIN.name),
+        gaussians=merged.gaussians,
+    )
+    evidence = {"backend": works[0].backend, "halo_gaussians": merged.halo, "chunks": trained}
+    return Trained(
+        mesh,
+        tuple(work.chunk for work in fused),
+        load_splats(job.bench, merged.artifact),
+        report,
+        {"splats": evidence},
+    )
+
+
+def _train_works(job: Job, inputs: TrainingInputs, *, anchored: bool) -> list[TrainWork]:
+    config = job.config.splat
+    backend = "cpu" if config.backend == "cpu" else _backend(job)
+    spacing_m = config.seed_spacing_px * footprint(inputs.checked)
+    shards = fuse(job, contribute(job, inputs.checked, spacing_m, spacing_m, 0.0), inputs.exposures)
+    depth = {r.depth.frame.view_id: r.depth for r in inputs.checked if r is not None}
+    return [
+        TrainWork(
+            work.chunk,
+            len(inputs.works) == 1,
+            inputs.voxel_m,
+            tuple(depth[view] for view in work.chunk.views),
+            tuple(inputs.exposures.get(view) for view in work.chunk.views),
+            tuple(shard for shard in shards if shard.cells),
+            job.config.memory.min_views,
+            inputs.surface.artifact if anchored else None,
+            backend,
+            config,
+        )
+        for work in inputs.works
+    ]
+
+
+def _backend(job: Job) -> Literal["cpu", "cuda"]:
+    """What rasterises on the workers; settled once, in the driver."""
+    backend = job.config.splat.backend
+    if backend == "auto" and importlib.util.find_spec("gsplat") is None:
+        return "cpu"
+    return "cuda" if concrete_backend(backend, job.runner.has_cuda) == "cuda" else "cpu"
