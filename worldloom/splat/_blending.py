@@ -269,14 +269,16 @@ def blend_back(  # noqa: C901, a kernel is one loop nest
 def gather_slopes(
     first: int,
     step: int,
+    rows: np.ndarray,
     slot_starts: np.ndarray,
     slots: np.ndarray,
     slot_slopes: np.ndarray,
     slopes: np.ndarray,
 ) -> None:
-    """Sums the slots of every `step`-th Gaussian, in the order of its tiles."""
-    for n in range(first, len(slopes), step):
-        slopes[n] = _ZERO
+    """Sums the slots of every `step`-th of the Gaussians `rows`, in the order of its tiles."""
+    for row in range(first, len(rows), step):
+        n = rows[row]
+        slopes[row] = _ZERO
         for k in range(slot_starts[n], slot_starts[n + 1]):
             for column in range(SLOPES):
-                slopes[n, column] += slot_slopes[slots[k], column]
+                slopes[row, column] += slot_slopes[slots[k], column]

@@ -5,11 +5,11 @@ import numpy as np
 from jaxtyping import Float32
 
 from worldloom.cameras import Camera
-from worldloom.splat._adam import Moments, adam, counted
+from worldloom.splat._adam import Moments, adam
 from worldloom.splat._crew import Crew
 from worldloom.splat._learner import Rates, TrainingView, Weights
 from worldloom.splat._loss import depth_loss, photometric_loss
-from worldloom.splat._rasterizer import Raster, Scene, Slopes, rasterize, slopes
+from worldloom.splat._rasterizer import Scene, Slopes, rasterize, slopes
 from worldloom.splat._state import State, rows_of
 
 
@@ -35,12 +35,12 @@ class CpuLearner:
         loss = photometric_loss(shown, view.target, weights.ssim)
         deep = depth_loss(raster.depth, raster.alpha, view.target)
         w = np.float32(weights.depth)
-        found = slopes(
-            *(scene, raster, loss.image * gain, deep.depth * w, deep.alpha * w, crew),
-            demand=state.demand,
-        )
-        self._regularize(scene, raster, found)
-        self._move(found, raster, rates)
+        found = slopes(scene, raster, loss.image * gain, deep.depth * w, deep.alpha * w, crew)
+        # Gradients in the image count in sizes of it, so that resolution does not matter.
+        asked = np.hypot(found.in_image[:, 0], found.in_image[:, 1])
+        state.demand[found.rows] += asked * np.float32(raster.view.width_px)
+        self._regularize(scene, found)
+        self._move(found, rates)
         if weights.exposure:
             self._adjust_gains(index, (loss.image * shown).sum(axis=(0, 1)), rates.gains)
         state.step += 1
@@ -62,20 +62,20 @@ class CpuLearner:
         g = self._state.gaussians
         return Scene(g.means, g.rotations, g.scales, g.opacities, g.sh)
 
-    def _regularize(self, scene: Scene, raster: Raster, found: Slopes) -> None:
+    def _regularize(self, scene: Scene, found: Slopes) -> None:
         """Adds what is asked of the Gaussians themselves; gradients become those of parameters."""
         weights, state = self._weights, self._state
-        seen = max(1, int((raster.boxes[:, 2] > 0).sum()))
+        seen = max(1, len(found.rows))
         self._crew.run(
             *(_regularize, scene.rotations, scene.scales, scene.opacities, state.normals),
-            *(raster.boxes, weights.normal / seen, weights.opacity / seen),
+            *(found.rows, weights.normal / seen, weights.opacity / seen),
             *(weights.scale / seen / weights.spacing_m / 3,),
             *(found.rotations, found.scales, found.opacities),
         )
 
-    def _move(self, found: Slopes, raster: Raster, rates: Rates) -> None:
+    def _move(self, found: Slopes, rates: Rates) -> None:
         state = self._state
-        counted(state.updates, raster.boxes)
+        state.updates[found.rows] += 1
         sh_rates = np.full(state.gaussians.sh.shape[1:], rates.sh_rest, np.float32)
         sh_rates[0] = rates.sh_base
         g = state.gaussians
@@ -88,9 +88,9 @@ class CpuLearner:
         ):
             rows, moments = rows_of(values), state.moments[name]
             self._crew.run(
-                *(adam, rows, rows_of(slope)),
+                *(adam, rows, found.rows, rows_of(slope)),
                 np.broadcast_to(np.asarray(rate, np.float32), rows.shape[1:]).copy(),
-                *(moments.first, moments.second, state.updates, raster.boxes),
+                *(moments.first, moments.second, state.updates),
             )
 
     def _adjust_gains(self, index: int, slope: Float32[np.ndarray, "3"], rate: float) -> None:
@@ -100,9 +100,9 @@ class CpuLearner:
         row = slice(index, index + 1)
         moments = Moments(state.gain_moments.first[row], state.gain_moments.second[row])
         adam(
-            *(0, 1, state.gains[row], np.ascontiguousarray(slope[None], np.float32)),
+            *(0, 1, state.gains[row], np.zeros(1, np.int32), slope[None].astype(np.float32)),
             *(np.full(3, rate, np.float32), moments.first, moments.second),
-            *(state.gain_updates[row], np.ones((1, 4), np.int32)),
+            state.gain_updates[row],
         )
         state.gains -= state.gains.mean(axis=0)
 
@@ -115,7 +115,7 @@ def _regularize(
     scales: np.ndarray,
     opacities: np.ndarray,
     normals: np.ndarray,
-    boxes: np.ndarray,
+    rows: np.ndarray,
     normal_weight: float,
     opacity_weight: float,
     scale_weight: float,
@@ -124,14 +124,13 @@ def _regularize(
     opacities_slope: np.ndarray,
 ) -> None:
     """Adds 1 - (n . third axis)^2, opacity and size; then the slopes of logarithm and logit."""
-    for n in range(first, len(scales), step):
-        if boxes[n, 2] == 0:
-            continue
+    for row in range(first, len(rows), step):
+        n = rows[row]
         for axis in range(3):
             scale = np.float64(scales[n, axis])
-            scales_slope[n, axis] = (scales_slope[n, axis] + scale_weight) * scale
+            scales_slope[row, axis] = (scales_slope[row, axis] + scale_weight) * scale
         opacity = np.float64(opacities[n])
-        opacities_slope[n] = (opacities_slope[n] + opacity_weight) * opacity * (1.0 - opacity)
+        opacities_slope[row] = (opacities_slope[row] + opacity_weight) * opacity * (1.0 - opacity)
         w, x = np.float64(rotations[n, 0]), np.float64(rotations[n, 1])
         y, z = np.float64(rotations[n, 2]), np.float64(rotations[n, 3])
         length = np.sqrt(w * w + x * x + y * y + z * z)
@@ -142,7 +141,7 @@ def _regularize(
         vw, vx = pull * 2 * (a * y - b * x), pull * 2 * (a * z - b * w - 2 * c * x)
         vy, vz = pull * 2 * (a * w + b * z - 2 * c * y), pull * 2 * (a * x + b * y)
         along = vw * w + vx * x + vy * y + vz * z
-        rotations_slope[n, 0] += (vw - along * w) / length
-        rotations_slope[n, 1] += (vx - along * x) / length
-        rotations_slope[n, 2] += (vy - along * y) / length
-        rotations_slope[n, 3] += (vz - along * z) / length
+        rotations_slope[row, 0] += (vw - along * w) / length
+        rotations_slope[row, 1] += (vx - along * x) / length
+        rotations_slope[row, 2] += (vy - along * y) / length
+        rotations_slope[row, 3] += (vz - along * z) / length

@@ -262,7 +262,7 @@ def project_back(  # noqa: C901, a kernel is one loop nest
     sh: np.ndarray,
     degree: int,
     projected: np.ndarray,
-    boxes: np.ndarray,
+    rows: np.ndarray,
     slopes: np.ndarray,
     means_slope: np.ndarray,
     rotations_slope: np.ndarray,
@@ -270,9 +270,9 @@ def project_back(  # noqa: C901, a kernel is one loop nest
     opacities_slope: np.ndarray,
     sh_slope: np.ndarray,
 ) -> None:
-    """Carries the gradients of what `project` wrote back to the Gaussians.
+    """Carries the gradients of what `project` wrote back to the Gaussians `rows` [m].
 
-    `slopes` [n 10] are those of the first ten columns of `projected`. What is not seen gets 0.
+    `slopes` [m 10] are those of the first ten columns of `projected`.
     """
     cam = view.cam_from_world
     turn, spread, turn_slope = np.empty((3, 3)), np.empty((3, 3)), np.empty((3, 3))
@@ -281,15 +281,9 @@ def project_back(  # noqa: C901, a kernel is one loop nest
     p_slope, toward = np.empty(3), np.empty(3)
     edge_x, edge_y = 0.15 * view.width_px, 0.15 * view.height_px
     bands = (degree + 1) * (degree + 1)
-    for n in range(first, len(means), step):
-        means_slope[n] = 0
-        rotations_slope[n] = 0
-        scales_slope[n] = 0
-        opacities_slope[n] = 0
-        sh_slope[n] = 0
-        if boxes[n, 2] == 0:
-            continue
-        s = slopes[n]
+    for row in range(first, len(rows), step):
+        n = rows[row]
+        s = slopes[row]
         for i in range(3):
             p[i] = (
                 cam[i, 0] * means[n, 0]
@@ -299,7 +293,7 @@ def project_back(  # noqa: C901, a kernel is one loop nest
             )
         length = _turn(rotations[n], turn)
         _footprint(view, p, turn, scales[n], spread, b)
-        opacities_slope[n] = s[5]
+        opacities_slope[row] = s[5]
         # V_cov = -K V K, for the inverse K of the covariance.
         a, o, c = (
             np.float64(projected[n, 2]),
@@ -343,8 +337,8 @@ def project_back(  # noqa: C901, a kernel is one loop nest
                     total += cam[k, i] * spread_slope[k, j]
                 scale_slope += total * turn[i, j]
                 turn_slope[i, j] = total * scales[n, j]
-            scales_slope[n, j] = scale_slope
-        _turn_back(rotations[n], length, turn_slope, rotations_slope[n])
+            scales_slope[row, j] = scale_slope
+        _turn_back(rotations[n], length, turn_slope, rotations_slope[row])
         dx, dy, dz = (
             means[n, 0] - view.centre_in_world[0],
             means[n, 1] - view.centre_in_world[1],
@@ -357,18 +351,21 @@ def project_back(  # noqa: C901, a kernel is one loop nest
         toward[:] = 0.0
         for channel in range(3):
             if projected[n, 6 + channel] <= 0.0:
+                sh_slope[row, :, channel] = 0
                 continue
             slope = np.float64(s[6 + channel])
+            for k in range(bands, sh.shape[1]):
+                sh_slope[row, k, channel] = 0
             for k in range(bands):
-                sh_slope[n, k, channel] = slope * basis[k]
+                sh_slope[row, k, channel] = slope * basis[k]
                 for i in range(3):
                     toward[i] += slope * sh[n, k, channel] * basis_slopes[k, i]
         radial = toward[0] * dx + toward[1] * dy + toward[2] * dz
-        means_slope[n, 0] = (toward[0] - radial * dx) / far
-        means_slope[n, 1] = (toward[1] - radial * dy) / far
-        means_slope[n, 2] = (toward[2] - radial * dz) / far
+        means_slope[row, 0] = (toward[0] - radial * dx) / far
+        means_slope[row, 1] = (toward[1] - radial * dy) / far
+        means_slope[row, 2] = (toward[2] - radial * dz) / far
         for i in range(3):
-            means_slope[n, i] += (
+            means_slope[row, i] += (
                 cam[0, i] * p_slope[0] + cam[1, i] * p_slope[1] + cam[2, i] * p_slope[2]
             )
 

@@ -58,13 +58,17 @@ class TileLists:
 
 @dataclass(frozen=True, eq=False)
 class Slopes:
-    """Gradients of a loss, of the shapes of `Scene`."""
+    """Gradients of a loss by the Gaussians that a view shows; those of the others are 0."""
 
-    means: Float32[np.ndarray, "n 3"]
-    rotations: Float32[np.ndarray, "n 4"]
-    scales: Float32[np.ndarray, "n 3"]
-    opacities: Float32[np.ndarray, "n"]
-    sh: Float32[np.ndarray, "n k 3"]
+    rows: Int32[np.ndarray, "m"]
+    """Which Gaussians, ascending."""
+    in_image: Float32[np.ndarray, "m 2"]
+    """By the place in the image, 1 / pixel."""
+    means: Float32[np.ndarray, "m 3"]
+    rotations: Float32[np.ndarray, "m 4"]
+    scales: Float32[np.ndarray, "m 3"]
+    opacities: Float32[np.ndarray, "m"]
+    sh: Float32[np.ndarray, "m k 3"]
 
 
 def scene_of(splats: Splats) -> Scene:
@@ -138,8 +142,6 @@ def slopes(
     depth_slope: Float32[np.ndarray, "h w"],
     alpha_slope: Float32[np.ndarray, "h w"],
     crew: Crew,
-    *,
-    demand: Float32[np.ndarray, "n"] | None = None,
 ) -> Slopes:
     """Returns the gradients of a loss by the Gaussians from those by their view.
 
@@ -150,9 +152,8 @@ def slopes(
         depth_slope: By `raster.depth`.
         alpha_slope: By `raster.alpha`.
         crew: Threads; the result does not depend on how many.
-        demand: The length of the gradient in the image, in sizes of the image, is added to it.
     """
-    lists, count = raster.lists, len(scene.means)
+    lists = raster.lists
     slot_slopes = np.empty((len(lists.ids), blending.SLOPES), np.float32)
     both = np.concatenate([image_slope, depth_slope[..., None]], axis=2)
     crew.run(
@@ -160,18 +161,24 @@ def slopes(
         *(lists.columns, np.float32(1) - raster.alpha, raster.last),
         *(np.ascontiguousarray(both), np.ascontiguousarray(alpha_slope), slot_slopes),
     )
+    rows = np.flatnonzero(raster.boxes[:, 2]).astype(np.int32)
+    count = len(rows)
     view_slopes = np.empty((count, blending.SLOPES), np.float32)
-    crew.run(blending.gather_slopes, lists.slot_starts, lists.slots, slot_slopes, view_slopes)
-    if demand is not None:
-        demand += np.hypot(view_slopes[:, 0], view_slopes[:, 1]) * np.float32(raster.view.width_px)
+    crew.run(
+        *(blending.gather_slopes, rows, lists.slot_starts, lists.slots, slot_slopes, view_slopes)
+    )
     found = Slopes(
-        *(np.empty((count, 3), np.float32), np.empty((count, 4), np.float32)),
-        *(np.empty((count, 3), np.float32), np.empty(count, np.float32)),
-        np.empty_like(scene.sh),
+        rows,
+        view_slopes[:, :2],
+        np.empty((count, 3), np.float32),
+        np.empty((count, 4), np.float32),
+        np.empty((count, 3), np.float32),
+        np.empty(count, np.float32),
+        np.empty((count, *scene.sh.shape[1:]), np.float32),
     )
     crew.run(
         *(projection.project_back, raster.view, scene.means, scene.rotations, scene.scales),
-        *(scene.sh, raster.degree, raster.projected, raster.boxes, view_slopes),
+        *(scene.sh, raster.degree, raster.projected, rows, view_slopes),
         *(found.means, found.rotations, found.scales, found.opacities, found.sh),
     )
     return found
