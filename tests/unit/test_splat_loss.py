@@ -21,7 +21,9 @@ def by_torch(shown: torch.Tensor, image: np.ndarray, judged: np.ndarray, weight:
     """The loss from its definition, with an explicit window."""
     place = torch.arange(11, dtype=torch.float64) - 5
     window = torch.exp(-(place**2) / (2 * 1.5**2))
-    window = torch.outer(window / window.sum(), window / window.sum())[None, None].repeat(3, 1, 1, 1)
+    window = torch.outer(window / window.sum(), window / window.sum())[None, None].repeat(
+        3, 1, 1, 1
+    )
 
     def mean(values: torch.Tensor) -> torch.Tensor:
         return torch.nn.functional.conv2d(values, window, padding=5, groups=3)

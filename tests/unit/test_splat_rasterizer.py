@@ -101,7 +101,9 @@ def test_gradients_are_finite_differences(name: str):
         return float((shown.astype(np.float64) * weight).sum())
 
     expected = (loss(1) - loss(-1)) / (2 * step)
-    assert float((whole(found, name, scene) * direction).sum()) == pytest.approx(expected, rel=0.02, abs=0.02)
+    assert float((whole(found, name, scene) * direction).sum()) == pytest.approx(
+        expected, rel=0.02, abs=0.02
+    )
 
 
 def test_threads_leave_no_trace():

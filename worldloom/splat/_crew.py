@@ -4,7 +4,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 
-import numba
+from numba import config
 
 _MAX_THREADS = 16
 
@@ -22,7 +22,7 @@ class Crew:
     """
 
     def __init__(self, threads: int = 0) -> None:
-        self.threads = threads or min(numba.get_num_threads(), _MAX_THREADS)
+        self.threads = threads or min(int(config.NUMBA_NUM_THREADS), _MAX_THREADS)
         self._pool = ThreadPoolExecutor(self.threads - 1) if self.threads > 1 else None
 
     def run(self, kernel: Callable[..., None], *args: object) -> None:
