@@ -9,6 +9,7 @@ import torch
 
 from tests.splatting import blended, some_camera, some_scene
 from worldloom.cameras import Camera
+from worldloom.errors import ConfigError
 from worldloom.splat._crew import Crew
 from worldloom.splat._rasterizer import Scene, Slopes, rasterize, slopes
 
@@ -131,3 +132,8 @@ def test_nothing_in_sight_is_black():
     none = np.ones((36, 44), np.float32)
     found = slopes(behind, raster, np.ones((36, 44, 3), np.float32), none, none, ONE)
     assert len(found.rows) == 0
+
+
+def test_a_degree_that_is_not_there_is_refused():
+    with pytest.raises(ConfigError, match="9 bands"):
+        rasterize(some_scene(5, degree=1), some_camera(), 2, ONE)

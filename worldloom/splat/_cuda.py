@@ -110,8 +110,7 @@ class CudaLearner:
         gain = self._tensor(self._host.gains[index], grad=True)
         seen = (about["radii"][0] > 0).all(dim=-1)
         loss = self._loss(shown[0, ..., :3] * gain.exp(), shown[0, ..., 3], alpha[0, ..., 0], there)
-        loss = loss + self._regularization(seen)
-        loss.backward()
+        (loss + self._regularization(seen)).backward()
         with torch.no_grad():
             slope = about["means2d"].grad[0] * lens.width_px
             self._demand += slope.norm(dim=-1)

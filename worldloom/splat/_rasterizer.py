@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float32, Int32, Int64
 
 from worldloom.cameras import Camera
+from worldloom.errors import ConfigError
 from worldloom.scene import Splats
 from worldloom.splat import _blending as blending
 from worldloom.splat import _projection as projection
@@ -102,7 +103,15 @@ def rasterize(scene: Scene, camera: Camera, degree: int, crew: Crew) -> Raster:
         camera: At the size of the result.
         degree: Of the spherical harmonics that are used; at most that of the scene.
         crew: Threads; the result does not depend on how many.
+
+    Raises:
+        ConfigError: the scene has not the bands of that degree.
     """
+    if (degree + 1) ** 2 > scene.sh.shape[1]:
+        raise ConfigError(
+            f"degree {degree} needs {(degree + 1) ** 2} bands, and there are {scene.sh.shape[1]}",
+            field="degree",
+        )
     view = view_of(camera)
     count = len(scene.means)
     projected = np.empty((count, projection.COLUMNS), np.float32)
