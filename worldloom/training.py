@@ -3,7 +3,7 @@
 import importlib.util
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from worldloom.depth import CheckResult, concrete_backend
@@ -13,7 +13,7 @@ from worldloom.plan import ViewPlan
 from worldloom.reconstruction import TrainingReport
 from worldloom.response import ViewExposure
 from worldloom.rounds import confirm, contribute, footprint, fuse, surface
-from worldloom.scene import Chunk, DepthRef, Splats
+from worldloom.scene import Chunk, Splats
 from worldloom.splat import (
     MERGE_SPLATS,
     SPLAT_DEPTH,
@@ -23,9 +23,13 @@ from worldloom.splat import (
     load_splats,
     merge_splats_work,
 )
+from worldloom.store import ArtifactKey
 from worldloom.surface import FuseChunkWork, MergedMesh
 
 _logger = logging.getLogger(__name__)
+_SEED_VIEWS = 1
+"""Views that must see a cell before it is a seed: what the others do not bear out fades, and what
+has no seed stays a hole."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,13 +103,7 @@ def _trained_splats(job: Job, inputs: TrainingInputs, *, anchored: bool) -> Trai
     chunks = [work.chunk for work in works]
     (merged,) = job.run(MERGE_SPLATS, [merge_splats_work(trained, chunks, inputs.voxel_m)])
     assert merged is not None  # a stage whose only item fails has raised
-    known = [result.depth for result in inputs.checked if result is not None]
-    rendered: list[DepthRef | None] = [None] * len(inputs.checked)
-    depth_works = [SplatDepthWork(merged.artifact, ref, anchored) for ref in known]
-    for result in job.run(SPLAT_DEPTH, depth_works):
-        if result is not None:
-            rendered[result.depth.frame.view_id] = result.depth
-    checked = confirm(job, rendered, inputs.plans, final=True)
+    checked = _depth_of_splats(job, inputs, merged.artifact, anchored=anchored)
     cell_m, margin_m = inputs.works[0].voxel_m, inputs.truncation_m / 2
     contributions = contribute(job, checked, cell_m, inputs.voxel_m, margin_m)
     mesh, fused = surface(
@@ -126,6 +124,23 @@ def _trained_splats(job: Job, inputs: TrainingInputs, *, anchored: bool) -> Trai
     )
 
 
+def _depth_of_splats(
+    job: Job, inputs: TrainingInputs, splats: ArtifactKey, *, anchored: bool
+) -> list[CheckResult | None]:
+    """Depth maps to fuse: those of the splats, or those of the views refined by them."""
+    works = [SplatDepthWork(splats, r.depth, anchored) for r in inputs.checked if r is not None]
+    found = {r.depth.frame.view_id: r.depth for r in job.run(SPLAT_DEPTH, works) if r is not None}
+    if not anchored:
+        return confirm(
+            job, [found.get(view) for view in range(len(inputs.checked))], inputs.plans, final=True
+        )
+    # The depth that is refined has been checked, and asking again costs completeness (measured).
+    return [
+        None if result is None else replace(result, depth=found.get(view, result.depth))
+        for view, result in enumerate(inputs.checked)
+    ]
+
+
 def _train_works(job: Job, inputs: TrainingInputs, *, anchored: bool) -> list[TrainWork]:
     config = job.config.splat
     backend = "cpu" if config.backend == "cpu" else _backend(job)
@@ -140,7 +155,7 @@ def _train_works(job: Job, inputs: TrainingInputs, *, anchored: bool) -> list[Tr
             tuple(depth[view] for view in work.chunk.views),
             tuple(inputs.exposures.get(view) for view in work.chunk.views),
             tuple(shard for shard in shards if shard.cells),
-            job.config.memory.min_views,
+            _SEED_VIEWS,
             inputs.surface.artifact if anchored else None,
             backend,
             config,

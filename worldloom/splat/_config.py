@@ -12,7 +12,7 @@ SplatBackend = Literal["auto", "cpu", "cuda"]
 class SplatConfig:
     """How Gaussians are seeded and trained."""
 
-    steps: int = 2000
+    steps: int = 1500
     """Steps of training, one view each; more is sharper, until the views are learned by heart."""
     backend: SplatBackend = "auto"
     """What rasterises: cpu is ours, cuda is gsplat, auto takes cuda where there is a device."""
@@ -24,13 +24,13 @@ class SplatConfig:
     """Spacing of the seeds in footprints of a depth pixel; less is finer, slower by its square."""
     max_gaussians: int = 1_000_000
     """Bound on the Gaussians of a chunk."""
-    growth: float = 0.3
+    growth: float = 0.1
     """Gaussians that may be added where the images ask for them, as a share of the seeds."""
     ssim_weight: float = 0.2
     """Share of structural similarity in the loss, 0 to 1; the rest is absolute difference."""
-    depth_weight: float = 0.1
+    depth_weight: float = 0.3
     """Weight of the depth of the views, relative to it; more keeps to the depth maps."""
-    normal_weight: float = 0.01
+    normal_weight: float = 0.03
     """Weight with which Gaussians are held to the normals that they were seeded with."""
     opacity_weight: float = 0.002
     """Weight of the mean opacity: what no view needs fades; more removes more floaters."""

@@ -22,7 +22,9 @@ class Crew:
     """
 
     def __init__(self, threads: int = 0) -> None:
-        self.threads = threads or min(int(config.NUMBA_NUM_THREADS), _MAX_THREADS)
+        # numba sets its settings when it is imported; asking for them otherwise starts its threads.
+        most: int = config.NUMBA_NUM_THREADS  # pyright: ignore[reportAttributeAccessIssue]
+        self.threads = threads or min(most, _MAX_THREADS)
         self._pool = ThreadPoolExecutor(self.threads - 1) if self.threads > 1 else None
 
     def run(self, kernel: Callable[..., None], *args: object) -> None:

@@ -18,7 +18,7 @@ GROWTH_FROM, GROWTH_TO = 0.15, 0.6
 """Shares of the steps between which there is growth."""
 VALIDATED_OF = 10
 """Views are kept for validation only where there are this many times more."""
-_MEANS_RATE, _MEANS_RATE_END = 2e-2, 5e-4
+_MEANS_RATE, _MEANS_RATE_END = 2e-1, 2e-3
 """Rate of the means at the first and the last step, in spacings of the seeds; geometric between."""
 _QUANTISATION = 1 / 12 / 255**2
 
@@ -121,7 +121,7 @@ def _grows_at(step: int, config: SplatConfig) -> bool:
 
 
 def _grow(learner: Learner, step: int, seeds: int, config: SplatConfig) -> None:
-    rounds = max(1, int((GROWTH_TO - GROWTH_FROM) * config.steps / GROWTH_INTERVAL))
+    rounds = sum(_grows_at(at, config) for at in range(config.steps + 1))
     state = learner.state()
     more = round(seeds * config.growth / rounds)
     more = max(0, min(more, config.max_gaussians - len(state)))
