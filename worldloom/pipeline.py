@@ -103,7 +103,7 @@ def reconstruct(
     mesh, works = surface(job, checked, contributions, exposures, voxel_m, truncation_m)
     trained = train_model(
         job,
-        TrainingInputs(checked, plans, exposures, mesh, works, voxel_m, truncation_m),
+        TrainingInputs(checked, exposures, mesh, works, voxel_m, truncation_m),
     )
     if trained is not None:
         mesh = trained.surface

@@ -104,10 +104,10 @@ def sweep(
     }
     estimates = [found.get(view) for view in range(len(frames))]
     depth = [None if estimate is None else estimate.depth for estimate in estimates]
-    return estimates, confirm(job, depth, planned.plans, final=not config.depth_estimation)
+    return estimates, _check(job, depth, planned.plans, final=not config.depth_estimation)
 
 
-def confirm(
+def _check(
     job: Job, depth: Sequence[DepthRef | None], plans: Sequence[ViewPlan], *, final: bool
 ) -> list[CheckResult | None]:
     """Asks other views about the depth of each; only the last maps hold what none confirms."""
@@ -167,7 +167,7 @@ def refine(
     for result in job.run(REFINE, works):
         if result is not None:
             refined[result.depth.frame.view_id] = result.depth
-    return plans, confirm(job, refined, plans, final=True), learned
+    return plans, _check(job, refined, plans, final=True), learned
 
 
 def _predict(

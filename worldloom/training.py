@@ -9,10 +9,9 @@ from typing import Literal
 from worldloom.depth import CheckResult, concrete_backend
 from worldloom.errors import ReconstructionError
 from worldloom.job import Job
-from worldloom.plan import ViewPlan
 from worldloom.reconstruction import TrainingReport
 from worldloom.response import ViewExposure
-from worldloom.rounds import confirm, contribute, footprint, fuse, surface
+from worldloom.rounds import contribute, footprint, fuse, surface
 from worldloom.scene import Chunk, Splats
 from worldloom.splat import (
     MERGE_SPLATS,
@@ -38,8 +37,6 @@ class TrainingInputs:
 
     checked: Sequence[CheckResult | None]
     """Depth maps with what other views say of them, by view id."""
-    plans: Sequence[ViewPlan]
-    """Who checks whom, by view id."""
     exposures: Mapping[int, ViewExposure]
     surface: MergedMesh
     works: Sequence[FuseChunkWork]
@@ -86,7 +83,7 @@ def _splats(job: Job, inputs: TrainingInputs) -> Trained:
 
 
 def _hybrid(job: Job, inputs: TrainingInputs) -> Trained:
-    """Gaussians seeded on the surface; the depth that it was fused from is refined by theirs."""
+    """Gaussians seeded onto the surface; the depth that it was fused from is refined by theirs."""
     return _trained_splats(job, inputs, anchored=True)
 
 
@@ -127,17 +124,18 @@ def _trained_splats(job: Job, inputs: TrainingInputs, *, anchored: bool) -> Trai
 def _depth_of_splats(
     job: Job, inputs: TrainingInputs, splats: ArtifactKey, *, anchored: bool
 ) -> list[CheckResult | None]:
-    """Depth maps to fuse: those of the splats, or those of the views refined by them."""
+    """Depth maps to fuse: those of the splats, or those of the views refined by them.
+
+    They are not checked against each other: splats are of one scene already, and where views say
+    nothing of each other there would be holes (measured).
+    """
     works = [SplatDepthWork(splats, r.depth, anchored) for r in inputs.checked if r is not None]
     found = {r.depth.frame.view_id: r.depth for r in job.run(SPLAT_DEPTH, works) if r is not None}
-    if not anchored:
-        return confirm(
-            job, [found.get(view) for view in range(len(inputs.checked))], inputs.plans, final=True
-        )
-    # The depth that is refined has been checked, and asking again costs completeness (measured).
     return [
-        None if result is None else replace(result, depth=found.get(view, result.depth))
-        for view, result in enumerate(inputs.checked)
+        None
+        if result is None or result.depth.frame.view_id not in found
+        else replace(result, depth=found[result.depth.frame.view_id])
+        for result in inputs.checked
     ]
 
 

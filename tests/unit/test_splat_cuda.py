@@ -11,6 +11,7 @@ import torch
 from tests.splatting import some_camera, some_scene
 from worldloom.cameras import Camera, CameraIntrinsics
 from worldloom.device import cuda_available
+from worldloom.splat import SplatConfig
 from worldloom.splat._cpu import CpuLearner
 from worldloom.splat._crew import Crew
 from worldloom.splat._gaussians import Gaussians
@@ -19,7 +20,6 @@ from worldloom.splat._loss import target_of
 from worldloom.splat._rasterizer import Scene, rasterize, slopes
 from worldloom.splat._state import PARAMETERS, State, new_state
 from worldloom.splat._trainer import rates_at
-from worldloom.splat import SplatConfig
 
 WEIGHTS = Weights(0.2, 0.5, 0.05, 0.01, 0.01, 0.1, exposure=True)
 CONFIG = SplatConfig(sh_interval=1, sh_degree=1)

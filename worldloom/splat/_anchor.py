@@ -1,54 +1,40 @@
-"""Anchors: seeds on the surface of a mesh, where there is one."""
+"""Anchors: the seeds that are near a mesh are put onto it."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 from scipy.spatial import KDTree
 
 from worldloom.scene import PointCloud
 
-_MIN_DISTANCE = 1.5
-"""Cells of the memory further from all anchors, in spacings, stay seeds: the mesh is not there."""
+_REACH = 1.5
+"""Distance to the mesh up to which a seed belongs to it, in spacings of the seeds."""
 
 
 def anchored_cloud(
-    mesh: Mapping[str, np.ndarray], cloud: PointCloud, spacing_m: float, seed: int
+    mesh: Mapping[str, np.ndarray], cloud: PointCloud, spacing_m: float
 ) -> PointCloud:
-    """Returns one anchor for each spacing^2 of a mesh, and the points that are far from it.
+    """Returns points of which those near a mesh lie on it, with its normals.
 
-    Anchors lie at random places of faces drawn by area; their normals and colours are those of
-    the vertices, interpolated.
+    A point is moved along the normal of the nearest vertex into the plane there: vertices are
+    about a voxel apart, which is less than the seeds. Points far from the mesh stay as they are:
+    the mesh has a hole there. Colours stay those of the points.
 
     Args:
-        mesh: `vertices_in_world`, `faces`, `colors`, `normals_in_world`.
+        mesh: `vertices_in_world` and `normals_in_world`.
         cloud: The memory.
         spacing_m: Distance between neighbours, world unit.
-        seed: Of what is drawn.
     """
-    vertices, faces = mesh["vertices_in_world"], mesh["faces"]
-    a, b, c = (vertices[faces[:, corner]] for corner in range(3))
-    areas = np.linalg.norm(np.cross(b - a, c - a), axis=1) / 2
-    rng = np.random.default_rng([seed, 7])
-    # Each face gets the whole part of what is due to it, and the rest by the sum along the faces.
-    due = np.floor(np.cumsum(areas / spacing_m**2) + rng.uniform())
-    count = np.diff(due, prepend=0).astype(np.int64)
-    face = np.repeat(np.arange(len(faces)), count)
-    u, v = rng.uniform(size=(2, len(face)))
-    root = np.sqrt(u)
-    shares = np.stack([1 - root, root * (1 - v), root * v], axis=1)[..., None]
-    corners = faces[face]
-    points = (shares * vertices[corners]).sum(axis=1)
-    normals = (shares * mesh["normals_in_world"][corners]).sum(axis=1)
-    normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
-    colors = (shares * mesh["colors"][corners].astype(np.float64)).sum(axis=1)
-    far = np.ones(len(cloud), bool)
-    if len(points) and len(cloud):
-        distance, _ = KDTree(points).query(cloud.points_in_world)
-        far = distance > _MIN_DISTANCE * spacing_m
-    return PointCloud(
-        np.concatenate([points, cloud.points_in_world[far]]),
-        np.concatenate([normals.astype(np.float32), cloud.normals_in_world[far]]),
-        np.concatenate([np.rint(colors).astype(np.uint8), cloud.colors[far]]),
-        np.concatenate([np.ones(len(points), np.float32), cloud.confidence[far]]),
-        np.concatenate([np.ones(len(points), np.int32), cloud.count[far]]),
+    if not len(cloud) or not len(mesh["vertices_in_world"]):
+        return cloud
+    distance, nearest = KDTree(mesh["vertices_in_world"]).query(cloud.points_in_world)
+    normals = mesh["normals_in_world"][nearest]
+    from_plane = cloud.points_in_world - mesh["vertices_in_world"][nearest]
+    height = (from_plane * normals).sum(axis=1, keepdims=True)
+    near = ((distance <= _REACH * spacing_m) & normals.any(axis=1))[:, None]
+    return replace(
+        cloud,
+        points_in_world=cloud.points_in_world - np.where(near, height * normals, 0),
+        normals_in_world=np.where(near, normals, cloud.normals_in_world).astype(np.float32),
     )

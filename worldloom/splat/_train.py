@@ -54,7 +54,7 @@ class TrainWork:
     min_views: int
     """Views that must see a cell before it is a seed."""
     anchor: ArtifactKey | None
-    """Artifact with `mesh.npz` that seeds lie on; None seeds from the memory alone."""
+    """Artifact with `mesh.npz` that seeds are put onto; None leaves them where the memory is."""
     backend: Literal["cpu", "cuda"]
     config: SplatConfig
 
@@ -126,7 +126,7 @@ def _seeds(bench: Bench, work: TrainWork, region: Int64[np.ndarray, "k"] | None)
     cloud = load_memory(bench, work.shards).cloud(work.min_views)
     if work.anchor is not None:
         mesh = bench.arrays(work.anchor, "mesh.npz")
-        cloud = anchored_cloud(mesh, cloud, work.shards[0].cell_m, work.config.seed)
+        cloud = anchored_cloud(mesh, cloud, work.shards[0].cell_m)
     if region is None:
         return cloud
     kept = in_region(cloud.points_in_world, region, work.voxel_m)
