@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from worldloom.depth import CheckResult, concrete_backend
-from worldloom.errors import ReconstructionError
+from worldloom.depth import CheckResult
+from worldloom.errors import ConfigError, ReconstructionError
 from worldloom.job import Job
 from worldloom.reconstruction import TrainingReport
 from worldloom.response import ViewExposure
@@ -141,7 +141,7 @@ def _depth_of_splats(
 
 def _train_works(job: Job, inputs: TrainingInputs, *, anchored: bool) -> list[TrainWork]:
     config = job.config.splat
-    backend = "cpu" if config.backend == "cpu" else _backend(job)
+    backend = _backend(job)
     spacing_m = config.seed_spacing_px * footprint(inputs.checked)
     shards = fuse(job, contribute(job, inputs.checked, spacing_m, spacing_m, 0.0), inputs.exposures)
     depth = {r.depth.frame.view_id: r.depth for r in inputs.checked if r is not None}
@@ -165,6 +165,15 @@ def _train_works(job: Job, inputs: TrainingInputs, *, anchored: bool) -> list[Tr
 def _backend(job: Job) -> Literal["cpu", "cuda"]:
     """What rasterises on the workers; settled once, in the driver."""
     backend = job.config.splat.backend
-    if backend == "auto" and importlib.util.find_spec("gsplat") is None:
+    if backend == "cpu" or (backend == "auto" and importlib.util.find_spec("gsplat") is None):
         return "cpu"
-    return "cuda" if concrete_backend(backend, job.runner.has_cuda) == "cuda" else "cpu"
+    if job.runner.has_cuda(TRAIN.role):
+        return "cuda"
+    if backend == "cuda":
+        raise ConfigError(
+            "the cuda backend of splats is asked for, and the workers of chunks have no CUDA "
+            "device; give them a share of a GPU (--chunk-gpus) on Ray, install torch for CUDA, or "
+            "take --splat.backend cpu",
+            field="backend",
+        )
+    return "cpu"

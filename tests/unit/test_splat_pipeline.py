@@ -9,7 +9,7 @@ import pytest
 from tests.corner import corner_frames
 from worldloom.bench import Bench, BenchConfig
 from worldloom.config import Method, ReconstructionConfig
-from worldloom.errors import StageError
+from worldloom.errors import ConfigError, StageError
 from worldloom.inline import InlineRunner
 from worldloom.metrics import score_against_mesh
 from worldloom.pipeline import reconstruct, split_holdout
@@ -103,6 +103,18 @@ def test_a_scene_of_several_chunks_has_no_gaussian_twice(folder: Path, frames: l
     single = made(folder, frames, "splat").splats
     assert single is not None
     assert len(result.splats) == pytest.approx(len(single), rel=0.15)
+
+
+def test_cuda_is_taken_where_it_is_and_refused_where_it_is_not(
+    folder: Path, frames: list[Frame], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = made(folder, frames, "splat")
+    evidence = plain.evidence["splats"]
+    assert isinstance(evidence, dict)
+    assert evidence["backend"] == "cpu"
+    monkeypatch.setattr("worldloom.inline.cuda_available", lambda: False)
+    with pytest.raises(ConfigError, match="--chunk-gpus"):
+        made(folder, frames, "splat", splat=replace(SPLAT, backend="cuda"))
 
 
 def test_training_that_fails_leaves_the_surface_of_the_images(
