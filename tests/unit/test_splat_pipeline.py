@@ -80,19 +80,6 @@ def test_splats_and_their_mesh_are_those_of_the_scene(
     assert ssim > 0.7
 
 
-def test_results_do_not_depend_on_threads_or_on_being_made_twice(
-    folder: Path, frames: list[Frame], tmp_path: Path
-) -> None:
-    one = made(folder, frames, "splat")
-    corner_frames(Bench(BenchConfig(str(tmp_path))), SPEC)
-    other = made(tmp_path, frames, "splat")
-    assert one.splats is not None
-    assert other.splats is not None
-    np.testing.assert_array_equal(one.splats.means_in_world, other.splats.means_in_world)
-    np.testing.assert_array_equal(one.splats.sh, other.splats.sh)
-    np.testing.assert_array_equal(one.mesh.vertices_in_world, other.mesh.vertices_in_world)
-
-
 def test_a_scene_of_several_chunks_has_no_gaussian_twice(folder: Path, frames: list[Frame]) -> None:
     result = made(folder, frames, "splat", surface=SurfaceConfig(chunk_blocks=60))
     assert len(result.chunks) > 1
