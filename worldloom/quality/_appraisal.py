@@ -21,9 +21,9 @@ from worldloom.quality._basis import QualityBasis, quality_basis
 from worldloom.quality._scoring import (
     JUDGED_VIEWS,
     EveryPixel,
-    SceneRenderer,
     ViewRenderer,
     measured_quality,
+    scene_renderer,
     textured_renderer,
 )
 from worldloom.reconstruction import Reconstruction
@@ -121,8 +121,7 @@ def appraise(
     ]
     preview = contact_sheet(columns, renderer, title, subtitle, made.depth_note)
     basis = quality_basis(made, held_out)
-    shown = textured if made.splats is None else SplatRenderer(made.splats)
-    quality = measured_quality(bench, basis, SceneRenderer(renderer, shown))
+    quality = measured_quality(bench, basis, scene_renderer(renderer, textured, made.splats))
     return Appraisal(metrics, preview, quality, basis)
 
 

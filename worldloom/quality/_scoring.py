@@ -22,7 +22,8 @@ from worldloom.metrics import (
 from worldloom.quality._basis import QualityBasis
 from worldloom.render import MeshRenderer, RenderedView, TexturedRenderer
 from worldloom.response import ViewExposure, exposed
-from worldloom.scene import Texture, TextureKind, UnwrappedMesh
+from worldloom.scene import Splats, Texture, TextureKind, UnwrappedMesh
+from worldloom.splat import SplatRenderer
 
 _logger = logging.getLogger(__name__)
 JUDGED_VIEWS = 12
@@ -58,6 +59,13 @@ class SceneRenderer:
             return surface
         shown = self._textured.render(camera)
         return replace(surface, image=np.where(shown.hit[..., None], shown.image, surface.image))
+
+
+def scene_renderer(
+    surface: MeshRenderer, textured: TexturedRenderer | None, splats: Splats | None
+) -> SceneRenderer:
+    """Returns what renders a scene in the best colours that it has: splats, textures, vertices."""
+    return SceneRenderer(surface, textured if splats is None else SplatRenderer(splats))
 
 
 class EveryPixel:
