@@ -167,9 +167,9 @@ class RayRunner:
         """Returns how many workers there are now, up or on the way, by role."""
         return {role: pool.size for role, pool in self._pools.items()}
 
-    def has_cuda(self) -> bool:
+    def has_cuda(self, role: Role = Role.DEPTH) -> bool:
         """See `worldloom.stage.Runner.has_cuda`: workers see a GPU only where they book one."""
-        if self._config.resources.depth.num_gpus == 0:
+        if self._config.resources.of(role).num_gpus == 0:
             return False
         if self._session.address is None:
             return cuda_available()

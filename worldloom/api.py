@@ -253,6 +253,7 @@ def _exported(
     scene = ReconstructedScene(
         made.mesh, made.point_cloud, _cameras(made.frames), made.unwrapped, made.textures
     )
+    scene = replace(scene, splats=made.splats)
     written = export_scene(scene, output, manifest, appraisal.preview)
     return replace(scene, metadata=cast("dict[str, object]", msgspec.to_builtins(written)))
 

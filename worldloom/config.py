@@ -1,7 +1,7 @@
 """The settings of a reconstruction."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 from worldloom.depth import ConsistencyConfig, RefineConfig, SweepConfig
 from worldloom.errors import ConfigError
@@ -11,10 +11,11 @@ from worldloom.memory import MemoryConfig
 from worldloom.merge import AlignmentConfig
 from worldloom.plan import PlanConfig
 from worldloom.poses import PoseConfig
+from worldloom.splat import SplatConfig
 from worldloom.surface import SurfaceConfig
 from worldloom.texture import TextureConfig
 
-Method = Literal["mvs"]
+Method = Literal["mvs", "splat", "hybrid"]
 Density = Literal["low", "medium", "high"]
 
 CLOUD_SPACING_PX: dict[Density, float] = {"low": 4.0, "medium": 2.0, "high": 1.0}
@@ -30,7 +31,9 @@ class ReconstructionConfig:
     """What to make of the views; with the input and nothing else it decides the result."""
 
     method: Method = "mvs"
-    """How chunks are reconstructed; mvs: multi-view stereo, fused to a surface."""
+    """How chunks are reconstructed; mvs: multi-view stereo, fused to a surface; splat: Gaussians
+    trained on top of it, and the surface from them; hybrid: Gaussians seeded on the surface, which
+    is then refined by them."""
     resolution: int = 640
     """Longer image side used for depth, pixels; images are never enlarged. More is finer, and
     slower by its square."""
@@ -58,12 +61,16 @@ class ReconstructionConfig:
     exposure: ExposureConfig = field(default_factory=ExposureConfig)
     surface: SurfaceConfig = field(default_factory=SurfaceConfig)
     merge: AlignmentConfig = field(default_factory=AlignmentConfig)
+    splat: SplatConfig = field(default_factory=SplatConfig)
     texture: TextureConfig = field(default_factory=TextureConfig)
     learned: LearnedConfig = field(default_factory=LearnedConfig)
 
     def __post_init__(self) -> None:
-        if self.method != "mvs":
-            raise ConfigError(f"method must be mvs, got {self.method!r}", field="method")
+        if self.method not in get_args(Method):
+            raise ConfigError(
+                f"method must be one of {', '.join(get_args(Method))}, got {self.method!r}",
+                field="method",
+            )
         if self.resolution < 64:
             raise ConfigError(
                 f"resolution must be at least 64 pixels, got {self.resolution}", field="resolution"

@@ -11,6 +11,7 @@ from worldloom.stage import (
     ProgressCallback,
     ProgressCounter,
     R,
+    Role,
     Stage,
     W,
     execute,
@@ -45,8 +46,8 @@ class InlineRunner:
             counter.add(outcome)
         return [outcomes[index] for index in range(len(works))]
 
-    def has_cuda(self) -> bool:
-        """See `worldloom.stage.Runner.has_cuda`."""
+    def has_cuda(self, role: Role = Role.DEPTH) -> bool:
+        """See `worldloom.stage.Runner.has_cuda`; all roles are this process."""
         return cuda_available()
 
     def start(self) -> None:

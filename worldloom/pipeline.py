@@ -20,10 +20,9 @@ from worldloom.learned import (
 )
 from worldloom.memory import (
     Contribution,
-    FusedShard,
     load_cloud,
 )
-from worldloom.merge import Merge, load_mesh, merge_chunks
+from worldloom.merge import load_mesh
 from worldloom.plan import (
     EVIDENCE,
     FEATURES,
@@ -37,13 +36,18 @@ from worldloom.plan import (
 from worldloom.reconstruction import Reconstruction, ViewReport
 from worldloom.registration import PoseCorrection, measure_residuals, refine_poses
 from worldloom.response import ViewExposure
-from worldloom.rounds import Planned, confirmed_noise, contribute, footprint, fuse, refine, sweep
-from worldloom.scene import (
-    Chunk,
-    Frame,
+from worldloom.rounds import (
+    Planned,
+    confirmed_noise,
+    contribute,
+    footprint,
+    fuse,
+    refine,
+    surface,
+    sweep,
 )
+from worldloom.scene import Frame
 from worldloom.stage import ProgressCallback, Runner
-from worldloom.surface import FUSE_CHUNK, plan_chunks
 from worldloom.texture import (
     TextureInputs,
     TextureSet,
@@ -52,6 +56,7 @@ from worldloom.texture import (
     texture_inputs,
     texture_surface,
 )
+from worldloom.training import TrainingInputs, train_model
 
 _logger = logging.getLogger(__name__)
 
@@ -95,13 +100,19 @@ def reconstruct(
     balance = _balance(job, contributions) if config.exposure.estimate else None
     exposures = {view.view_id: view for view in balance.exposures} if balance else {}
     shards = fuse(job, contributions, exposures)
-    merge, chunks = _surface(job, checked, contributions, shards, exposures, voxel_m, truncation_m)
+    merge, works = surface(job, checked, contributions, shards, exposures, voxel_m, truncation_m)
     points = load_cloud(bench, shards, config.memory.min_views, config.memory.max_points)
     if points.bound is not None:
         _logger.warning(
             "the point cloud is bounded to %d of its %d points by max_points",
             *(points.bound.max_points, points.bound.found),
         )
+    trained = train_model(
+        job,
+        TrainingInputs(checked, exposures, shards, merge.mesh, works, voxel_m, truncation_m),
+    )
+    if trained is not None:
+        merge = trained.merge
     inputs = texture_inputs(merge.mesh, frames, depth, exposures, voxel_m, planned.unusable)
     textured = _texture(job, inputs) if config.texture.textures else None
     return Reconstruction(
@@ -110,7 +121,7 @@ def reconstruct(
         config.surface.min_confidence,
         points.cloud,
         load_mesh(bench, merge.mesh),
-        chunks,
+        tuple(work.chunk for work in works) if trained is None else trained.chunks,
         voxel_m,
         truncation_m,
         cell_m,
@@ -123,11 +134,14 @@ def reconstruct(
             "seams": merge.seams,
             "chunk_alignment": merge.alignments,
             "point_bound": points.bound,
-        },
+        }
+        | ({} if trained is None else trained.evidence),
         texture_inputs=inputs,
         texture_set=textured,
         unwrapped=None if textured is None else load_unwrapped(bench, textured),
         textures={} if textured is None else load_maps(bench, textured),
+        splats=None if trained is None else trained.splats,
+        training=None if trained is None else trained.report,
     )
 
 
@@ -188,29 +202,6 @@ def _balance(job: Job, contributions: Sequence[Contribution]) -> Balance | None:
     sampled = [view for view in job.run(SAMPLE, works) if view is not None]
     (balance,) = job.run(BALANCE, [balance_work(sampled, config)])
     return balance
-
-
-def _surface(
-    job: Job,
-    checked: Sequence[CheckResult | None],
-    contributions: Sequence[Contribution],
-    shards: Sequence[FusedShard],
-    exposures: Mapping[int, ViewExposure],
-    voxel_m: float,
-    truncation_m: float,
-) -> tuple[Merge, tuple[Chunk, ...]]:
-    """Fuses the depth chunk by chunk on one lattice, and merges the chunks."""
-    depth = {r.depth.frame.view_id: r.depth for r in checked if r is not None}
-    works = plan_chunks(
-        *(job.bench, contributions, depth, voxel_m, truncation_m),
-        *(job.config.surface, exposures),
-    )
-    chunks = [chunk for chunk in job.run(FUSE_CHUNK, works) if chunk is not None]
-    merge = merge_chunks(
-        *(job.run, job.bench, chunks, shards, voxel_m),
-        *(job.config.surface.min_component_faces, job.config.merge),
-    )
-    return merge, tuple(work.chunk for work in works)
 
 
 def _texture(job: Job, inputs: TextureInputs) -> TextureSet | None:

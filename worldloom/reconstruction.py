@@ -14,6 +14,7 @@ from worldloom.scene import (
     Frame,
     Mesh,
     PointCloud,
+    Splats,
     Texture,
     TextureKind,
     UnwrappedMesh,
@@ -55,6 +56,18 @@ class ViewReport:
     """What refinement made of the given pose; None without refinement."""
 
 
+@dataclass(frozen=True)
+class TrainingReport:
+    """What the training of a model took."""
+
+    steps: int
+    """Over all chunks."""
+    seconds: float
+    """In this run; next to nothing where everything was found trained."""
+    gaussians: int | None
+    """None where the model is none of Gaussians."""
+
+
 @dataclass(frozen=True, eq=False)
 class Reconstruction:
     """What the pipeline made."""
@@ -92,3 +105,7 @@ class Reconstruction:
     """What the textures lie on; None where none were made."""
     textures: dict[TextureKind, Texture] = field(default_factory=dict[TextureKind, Texture])
     """By kind; empty where none were made."""
+    splats: Splats | None = None
+    """Gaussians; None where the method makes none, or where none could be trained."""
+    training: TrainingReport | None = None
+    """None where the method trains nothing."""

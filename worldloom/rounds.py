@@ -38,6 +38,7 @@ from worldloom.memory import (
     plan_shards,
     shards_in_view,
 )
+from worldloom.merge import Merge, merge_chunks
 from worldloom.plan import (
     EvidenceResult,
     ViewPlan,
@@ -47,6 +48,12 @@ from worldloom.response import ViewExposure
 from worldloom.scene import (
     DepthRef,
     Frame,
+)
+from worldloom.surface import (
+    FUSE_CHUNK,
+    ChunkFaces,
+    FuseChunkWork,
+    plan_chunks,
 )
 
 _logger = logging.getLogger(__name__)
@@ -253,6 +260,45 @@ def fuse(
     """Fuses the geometric memory shard by shard, with the exposures undone."""
     works = plan_shards(contributions, job.config.memory, exposures)
     return [shard for shard in job.run(FUSE_SHARD, works) if shard is not None]
+
+
+def surface(
+    job: Job,
+    checked: Sequence[CheckResult | None],
+    contributions: Sequence[Contribution],
+    shards: Sequence[FusedShard],
+    exposures: Mapping[int, ViewExposure],
+    voxel_m: float,
+    truncation_m: float,
+) -> tuple[Merge, tuple[FuseChunkWork, ...]]:
+    """Fuses the depth chunk by chunk on one lattice, and merges the chunks.
+
+    Args:
+        job: Runs the stages.
+        checked: Depth of the views.
+        contributions: What they wrote into the memory: where their surface is.
+        shards: The memory that the chunks are held against.
+        exposures: By view id, undone in colours.
+        voxel_m: Side of a voxel, world unit.
+        truncation_m: Distance at which the signed distance saturates, world unit.
+    """
+    depth = {r.depth.frame.view_id: r.depth for r in checked if r is not None}
+    works = plan_chunks(
+        *(job.bench, contributions, depth, voxel_m, truncation_m),
+        *(job.config.surface, exposures),
+    )
+    chunks = [chunk for chunk in job.run(FUSE_CHUNK, works) if chunk is not None]
+    return merge_surface(job, chunks, shards, voxel_m), works
+
+
+def merge_surface(
+    job: Job, chunks: Sequence[ChunkFaces], shards: Sequence[FusedShard], voxel_m: float
+) -> Merge:
+    """Merges chunks of one plan by the settings of a job."""
+    return merge_chunks(
+        *(job.run, job.bench, chunks, shards, voxel_m),
+        *(job.config.surface.min_component_faces, job.config.merge),
+    )
 
 
 def footprint(checked: Sequence[CheckResult | None]) -> float:

@@ -131,8 +131,8 @@ class Runner(Protocol):
         """
         ...
 
-    def has_cuda(self) -> bool:
-        """Returns whether the workers of depth have a CUDA device; asked once, in the driver."""
+    def has_cuda(self, role: Role = Role.DEPTH) -> bool:
+        """Returns whether the workers of a role have a CUDA device; asked once, in the driver."""
         ...
 
     def start(self) -> None:

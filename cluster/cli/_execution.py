@@ -4,7 +4,7 @@ One exception: a backend of depth that is `auto` depends on whether the workers 
 """
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
 
@@ -33,6 +33,8 @@ class Execution:
     """Share of a GPU that each Ray worker of depth books; needed for the cuda backend there."""
     autoscale: bool = False
     """Ask the autoscaler of a Ray cluster for room for all workers of a stage, up to --workers."""
+    chunk_gpus: float = 0.0
+    """Share of a GPU that each Ray worker of chunks books; splats are trained on CUDA there."""
     cache_mib: int = 256
     """Decoded images and arrays kept in each process, MiB."""
 
@@ -41,16 +43,16 @@ class Execution:
             raise ConfigError(f"--workers is {self.workers}; give at least 1", field="workers")
         if self.cache_mib < 0:
             raise ConfigError(f"--cache-mib is {self.cache_mib}; give 0 or more", field="cache_mib")
-        if self.depth_gpus < 0:
-            raise ConfigError(
-                f"--depth-gpus is {self.depth_gpus}; give 0 or more", field="depth_gpus"
-            )
-        if self.depth_gpus > 0 and self.runner == "inline":
-            raise ConfigError(
-                "--depth-gpus is for --runner ray: inline, all threads share the GPU of the "
-                "process; leave one of the two out",
-                field="depth_gpus",
-            )
+        for field in ("depth_gpus", "chunk_gpus"):
+            flag, share = f"--{field.replace('_', '-')}", getattr(self, field)
+            if share < 0:
+                raise ConfigError(f"{flag} is {share}; give 0 or more", field=field)
+            if share > 0 and self.runner == "inline":
+                raise ConfigError(
+                    f"{flag} is for --runner ray: inline, all threads share the GPU of the "
+                    "process; leave one of the two out",
+                    field=field,
+                )
         if self.address is not None and self.runner == "inline":
             raise ConfigError(
                 "--address is for --runner ray; leave one of the two out", field="address"
@@ -69,6 +71,9 @@ class Execution:
         from actors.resources import ActorResources, RoleResources
         from cluster.ray_runner import RayConfig, RayRunner
 
-        resources = ActorResources(depth=RoleResources(num_gpus=self.depth_gpus))
+        resources = ActorResources(
+            depth=RoleResources(num_gpus=self.depth_gpus),
+            chunk=replace(ActorResources().chunk, num_gpus=self.chunk_gpus),
+        )
         config = RayConfig(resources=resources, autoscale=self.autoscale)
         return partial(RayRunner, workers=self.workers, address=self.address, config=config)

@@ -13,6 +13,7 @@ from worldloom.memory import MemoryConfig
 from worldloom.merge import AlignmentConfig
 from worldloom.plan import PlanConfig
 from worldloom.poses import PoseConfig
+from worldloom.splat import SplatConfig
 from worldloom.surface import SurfaceConfig
 from worldloom.texture import TextureConfig
 
@@ -22,7 +23,9 @@ class Settings:
     """Flags of `ReconstructionConfig`, under the names that the command line uses."""
 
     method: Method = "mvs"
-    """How chunks are reconstructed; mvs: multi-view stereo, fused to a surface."""
+    """How chunks are reconstructed; mvs: multi-view stereo, fused to a surface; splat: Gaussians
+    trained on top of it, and the surface from them; hybrid: Gaussians seeded on the surface, which
+    is then refined by them."""
     resolution: int = 640
     """Longer image side used for depth, pixels; images are never enlarged. More is finer, and
     slower by its square."""
@@ -54,6 +57,7 @@ class Settings:
     exposure: ExposureConfig = field(default_factory=ExposureConfig)
     surface: SurfaceConfig = field(default_factory=SurfaceConfig)
     merge: AlignmentConfig = field(default_factory=AlignmentConfig)
+    splat: SplatConfig = field(default_factory=SplatConfig)
     # Without a prefix: --textures, --texture-resolution.
     texture: Annotated[TextureConfig, tyro.conf.arg(name="")] = field(default_factory=TextureConfig)
     # Without a prefix: --depth-model, not --learned.depth-model.
@@ -84,6 +88,7 @@ class Settings:
             exposure=self.exposure,
             surface=self._surface(),
             merge=self.merge,
+            splat=self.splat,
             texture=self.texture,
             learned=self.learned,
         )

@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from tests.models import save_tiny_model
 from worldloom.api import RunnerFactory
 from worldloom.inline import InlineRunner
 from worldloom.learned import AlignmentConfig, LearnedConfig
+from worldloom.splat import SplatConfig
 
 pytestmark = pytest.mark.integration
 ROOT = Path(__file__).resolve().parents[2]
@@ -87,6 +88,19 @@ def test_a_depth_model_predicts_the_same_everywhere(source: Path, tmp_path: Path
     assert digests(on_ray.artifacts) == digests(local.artifacts)
     views = msgspec.convert(local.scene.metadata["evidence"], dict[str, Any])["views"]
     assert any(view["learned"]["refusal"] is None for view in views)
+
+
+@pytest.mark.usefixtures("ray_session")
+def test_trained_splats_are_the_same_everywhere(source: Path, tmp_path: Path):
+    config = replace(CONFIG, method="splat", splat=SplatConfig(steps=40, sh_interval=20))
+    here = make(source, tmp_path / "inline", config, partial(InlineRunner, workers=2))
+    there = make(source, tmp_path / "ray", config, partial(RayRunner, workers=2, config=_RAY))
+    _assert_same_scene(there, here)
+    ours, theirs = here.scene.splats, there.scene.splats
+    assert ours is not None
+    assert theirs is not None
+    for field in fields(ours):
+        np.testing.assert_array_equal(getattr(theirs, field.name), getattr(ours, field.name))
 
 
 def test_the_size_of_chunks_does_not_count(source: Path, reference: Made, tmp_path: Path):

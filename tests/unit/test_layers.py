@@ -20,6 +20,7 @@ LIST_IMPORTED = """
 import pkgutil, sys
 import worldloom
 device = {"worldloom.depth._torch_sweep", "worldloom.depth._triton_sweep"}
+device.add("worldloom.splat._cuda")
 if sys.argv[1] == "all":
     for module in pkgutil.walk_packages(worldloom.__path__, "worldloom."):
         if module.name not in device:

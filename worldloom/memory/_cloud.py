@@ -50,7 +50,7 @@ def load_cloud(
     ordered = [s for s in sorted(shards, key=lambda shard: shard.first_key) if s.cells]
     if not ordered:
         raise ReconstructionError("the memory has no cells; give the shards that were fused")
-    kept: list[Bool[np.ndarray, _]] | None = None
+    kept: list[np.ndarray] | None = None
     bound = None
     if max_points is not None:
         worth = [_worth(load_memory(bench, [shard]), min_views) for shard in ordered]

@@ -20,14 +20,17 @@ from worldloom.metrics import (
 from worldloom.quality._basis import QualityBasis, quality_basis
 from worldloom.quality._scoring import (
     JUDGED_VIEWS,
-    SceneRenderer,
+    EveryPixel,
+    ViewRenderer,
     measured_quality,
+    scene_renderer,
     textured_renderer,
 )
 from worldloom.reconstruction import Reconstruction
 from worldloom.render import MeshRenderer, RenderedView, TexturedRenderer
 from worldloom.response import Response, ViewExposure, exposed
-from worldloom.scene import DepthMap, DepthRef, Frame
+from worldloom.scene import DepthMap, DepthRef, Frame, Splats
+from worldloom.splat import SplatRenderer
 
 _logger = logging.getLogger(__name__)
 
@@ -50,6 +53,10 @@ class Appraisal:
     epipolar lines. `reprojection_residual_px`: median over the views of their distance from what
     others have put into the memory. The same names with `texture_` before them: the light mesh with
     its textures in place of the fine one with its colours, held-out views at their full size.
+    Of a scene with splats `input_*` and `holdout_*` are those of the splats, over all pixels with
+    data whether covered or not, at the size that they were trained at; those of its mesh have
+    `mesh_` before them. `gaussians`, `train_steps`, `train_seconds`: how many, and what they took
+    (in this run, where it was resumed).
     `color_spread_levels`: mean distance of a cell's colour in one
     view from its mean over the views, exposures undone, levels of 255; None where they were not
     estimated.
@@ -100,11 +107,9 @@ def appraise(
         "color_spread_levels": None if made.balance is None else made.balance.spread_levels,
     }
     if held_out:
-        longer_px = max(max(ref.width_px, ref.height_px) for ref in made.depth)
-        kept_out = [
-            _pair(bench, renderer, frame, *frame.size_within(longer_px)) for frame in held_out
-        ]
-        metrics |= _holdout_metrics([pair for pair in kept_out if pair], made.balance)
+        metrics |= _held_out_scores(bench, made, renderer, held_out)
+    if made.splats is not None:
+        metrics |= _splat_metrics(bench, made, made.splats, judged, held_out, metrics, exposures)
     if textured is not None:
         metrics |= _texture_metrics(bench, made, textured, judged, held_out, exposures)
     subtitle = (
@@ -116,13 +121,13 @@ def appraise(
     ]
     preview = contact_sheet(columns, renderer, title, subtitle, made.depth_note)
     basis = quality_basis(made, held_out)
-    quality = measured_quality(bench, basis, SceneRenderer(renderer, textured))
+    quality = measured_quality(bench, basis, scene_renderer(renderer, textured, made.splats))
     return Appraisal(metrics, preview, quality, basis)
 
 
 def _input_scores(
     bench: Bench,
-    renderer: MeshRenderer,
+    renderer: ViewRenderer,
     judged: Sequence[DepthRef],
     exposures: Mapping[int, ViewExposure],
 ) -> list[ViewScore]:
@@ -131,6 +136,43 @@ def _input_scores(
         for ref in judged
         if (pair := _pair(bench, renderer, ref.frame, ref.width_px, ref.height_px))
     ]
+
+
+def _held_out_scores(
+    bench: Bench, made: Reconstruction, renderer: ViewRenderer, held_out: Sequence[Frame]
+) -> dict[str, float | None]:
+    longer_px = max(max(ref.width_px, ref.height_px) for ref in made.depth)
+    pairs = [_pair(bench, renderer, frame, *frame.size_within(longer_px)) for frame in held_out]
+    return _holdout_metrics([pair for pair in pairs if pair], made.balance)
+
+
+def _splat_metrics(
+    bench: Bench,
+    made: Reconstruction,
+    splats: Splats,
+    judged: Sequence[DepthRef],
+    held_out: Sequence[Frame],
+    of_mesh: Mapping[str, float | None],
+    exposures: Mapping[int, ViewExposure],
+) -> dict[str, float | None]:
+    """The same scores for the splats, and how they came about; those of the mesh get its name."""
+    renderer = EveryPixel(SplatRenderer(splats))
+    inputs = _input_scores(bench, renderer, judged, exposures)
+    renamed = {
+        f"mesh_{name}": value
+        for name, value in of_mesh.items()
+        if name.startswith(("input_", "holdout_"))
+    }
+    training = made.training
+    return {
+        **renamed,
+        "input_psnr_db": _median(score.psnr_db for score in inputs),
+        "input_ssim": _median(score.ssim for score in inputs),
+        **(_held_out_scores(bench, made, renderer, held_out) if held_out else {}),
+        "gaussians": float(len(splats)),
+        "train_steps": None if training is None else float(training.steps),
+        "train_seconds": None if training is None else training.seconds,
+    }
 
 
 def _texture_metrics(
@@ -179,7 +221,7 @@ class _Pair:
 
 
 def _pair(
-    bench: Bench, renderer: MeshRenderer, frame: Frame, width_px: int, height_px: int
+    bench: Bench, renderer: ViewRenderer, frame: Frame, width_px: int, height_px: int
 ) -> _Pair | None:
     mask = bench.mask(frame, width_px, height_px)
     if not mask.any():

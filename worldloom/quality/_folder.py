@@ -9,9 +9,9 @@ from worldloom.metrics import QualityReport
 from worldloom.quality._basis import BASIS_EVIDENCE, load_basis
 from worldloom.quality._scoring import (
     JUDGED_VIEWS,
-    SceneRenderer,
     ViewRenderer,
     measured_quality,
+    scene_renderer,
     textured_renderer,
 )
 from worldloom.render import MeshRenderer
@@ -31,8 +31,8 @@ def folder_quality(
         folder: What a reconstruction wrote.
         store_uri: Store of its artifacts: absolute path, s3:// or gs://.
         views: At most this many views are judged, evenly spread.
-        renderer: Renders the scene; None for the mesh in the folder, with its textures where it
-            has some.
+        renderer: Renders the scene; None for the mesh in the folder, with the colours of its
+            splats or textures where it has some.
 
     Raises:
         InputError: there is no finished scene, or it was made before quality was kept.
@@ -57,7 +57,9 @@ def folder_quality(
     basis = load_basis(bench.store, ArtifactKey(key))
     if renderer is None:
         scene = load_scene(folder)
-        renderer = SceneRenderer(
-            MeshRenderer(scene.mesh), textured_renderer(scene.unwrapped, scene.textures)
+        renderer = scene_renderer(
+            MeshRenderer(scene.mesh),
+            textured_renderer(scene.unwrapped, scene.textures),
+            scene.splats,
         )
     return measured_quality(bench, basis, renderer, views)

@@ -22,7 +22,8 @@ from worldloom.metrics import (
 from worldloom.quality._basis import QualityBasis
 from worldloom.render import MeshRenderer, RenderedView, TexturedRenderer
 from worldloom.response import ViewExposure, exposed
-from worldloom.scene import Texture, TextureKind, UnwrappedMesh
+from worldloom.scene import Splats, Texture, TextureKind, UnwrappedMesh
+from worldloom.splat import SplatRenderer
 
 _logger = logging.getLogger(__name__)
 JUDGED_VIEWS = 12
@@ -39,16 +40,16 @@ class ViewRenderer(Protocol):
 
 
 class SceneRenderer:
-    """Renders the surface of a scene in the colours of its textures, where it has some.
+    """Renders the surface of a scene in the colours of its textures or splats, where it has some.
 
     Geometry is that of the full mesh: the one below the textures is lighter.
 
     Args:
         surface: Renders the full surface.
-        textured: Renders the textures; without it the colours are those of the vertices.
+        textured: Renders textures or splats; without it the colours are those of the vertices.
     """
 
-    def __init__(self, surface: MeshRenderer, textured: TexturedRenderer | None) -> None:
+    def __init__(self, surface: MeshRenderer, textured: ViewRenderer | None) -> None:
         self._surface, self._textured = surface, textured
 
     def render(self, camera: Camera) -> RenderedView:
@@ -58,6 +59,29 @@ class SceneRenderer:
             return surface
         shown = self._textured.render(camera)
         return replace(surface, image=np.where(shown.hit[..., None], shown.image, surface.image))
+
+
+def scene_renderer(
+    surface: MeshRenderer, textured: TexturedRenderer | None, splats: Splats | None
+) -> SceneRenderer:
+    """Returns what renders a scene in the best colours that it has: splats, textures, vertices."""
+    return SceneRenderer(surface, textured if splats is None else SplatRenderer(splats))
+
+
+class EveryPixel:
+    """Renders a scene of which every pixel counts: what nothing covers is black, and wrong.
+
+    Args:
+        renderer: Renders the scene.
+    """
+
+    def __init__(self, renderer: ViewRenderer) -> None:
+        self._renderer = renderer
+
+    def render(self, camera: Camera) -> RenderedView:
+        """Returns what a camera sees, with a depth that hits everywhere and is none."""
+        shown = self._renderer.render(camera)
+        return replace(shown, depth=np.ones_like(shown.depth))
 
 
 def textured_renderer(

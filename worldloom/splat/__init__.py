@@ -1,0 +1,16 @@
+"""Gaussian splats: seeded from the memory, trained chunk by chunk, merged, rendered."""
+
+from worldloom.splat._config import SplatBackend as SplatBackend
+from worldloom.splat._config import SplatConfig as SplatConfig
+from worldloom.splat._depth import SPLAT_DEPTH as SPLAT_DEPTH
+from worldloom.splat._depth import SplatDepth as SplatDepth
+from worldloom.splat._depth import SplatDepthWork as SplatDepthWork
+from worldloom.splat._merge import MERGE_SPLATS as MERGE_SPLATS
+from worldloom.splat._merge import MergedSplats as MergedSplats
+from worldloom.splat._merge import MergeSplatsWork as MergeSplatsWork
+from worldloom.splat._merge import merge_splats_work as merge_splats_work
+from worldloom.splat._renderer import SplatRenderer as SplatRenderer
+from worldloom.splat._train import TRAIN as TRAIN
+from worldloom.splat._train import TrainedChunk as TrainedChunk
+from worldloom.splat._train import TrainWork as TrainWork
+from worldloom.splat._train import load_splats as load_splats

@@ -1,0 +1,78 @@
+"""The stage that makes one set of splats of those of all chunks."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from worldloom.bench import Bench
+from worldloom.scene import Chunk, Splats
+from worldloom.splat._region import owners
+from worldloom.splat._train import TrainedChunk, load_splats, save_splats
+from worldloom.stage import Role, Stage
+from worldloom.store import ArtifactKey
+
+
+@dataclass(frozen=True)
+class MergeSplatsWork:
+    """The trained chunks of a scene."""
+
+    trained: tuple[TrainedChunk, ...]
+    """By chunk id, ascending."""
+    chunks: tuple[Chunk, ...]
+    """Their places in space, in the same order. A chunk that could not be trained is not among
+    them, so what its neighbours know of it is kept."""
+    voxel_m: float
+    """Side of a voxel of the surface lattice, world unit."""
+
+    @property
+    def subject(self) -> str:
+        """For people."""
+        return "splats"
+
+
+@dataclass(frozen=True)
+class MergedSplats:
+    """The splats of a scene."""
+
+    artifact: ArtifactKey
+    """Artifact with `splats.npz`: the fields of `Splats`."""
+    gaussians: int
+    sh_degree: int
+    halo: int
+    """Gaussians of halos that were left to their owners."""
+
+
+def merge_splats_work(
+    trained: Sequence[TrainedChunk], chunks: Sequence[Chunk], voxel_m: float
+) -> MergeSplatsWork:
+    """Returns the work item that makes one set of splats."""
+    places = {chunk.chunk_id: chunk for chunk in chunks}
+    ordered = tuple(sorted(trained, key=lambda chunk: chunk.chunk_id))
+    return MergeSplatsWork(ordered, tuple(places[t.chunk_id] for t in ordered), voxel_m)
+
+
+def _merge(bench: Bench, key: ArtifactKey, work: MergeSplatsWork) -> MergedSplats:
+    parts = [load_splats(bench, chunk.artifact) for chunk in work.trained]
+    kept = [_owned(part, place, work) for place, part in enumerate(parts)]
+    bands = max(part.sh.shape[1] for part in kept)
+    splats = Splats(
+        np.concatenate([part.means_in_world for part in kept]),
+        np.concatenate([part.scales_m for part in kept]),
+        np.concatenate([part.rotations for part in kept]),
+        np.concatenate([part.opacities for part in kept]),
+        np.concatenate([np.pad(p.sh, ((0, 0), (0, bands - p.sh.shape[1]), (0, 0))) for p in kept]),
+    )
+    save_splats(bench, key, splats)
+    return MergedSplats(
+        key, len(splats), splats.sh_degree, sum(len(part) for part in parts) - len(splats)
+    )
+
+
+def _owned(splats: Splats, place: int, work: MergeSplatsWork) -> Splats:
+    points = splats.means_in_world.astype(np.float64)
+    return splats.select(owners(points, work.chunks, work.voxel_m) == place)
+
+
+MERGE_SPLATS = Stage("merge-splats", 1, Role.MERGER, MergedSplats, _merge)
+"""Makes one set of splats of those of all chunks."""

@@ -1,0 +1,151 @@
+"""Training: the schedule of steps, growth, looks at validation views, and checkpoints."""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from worldloom.splat._config import SplatConfig
+from worldloom.splat._growth import grown
+from worldloom.splat._learner import Learner, Rates, TrainingView
+from worldloom.splat._state import Best, State
+
+_logger = logging.getLogger(__name__)
+
+GROWTH_INTERVAL = 100
+GROWTH_FROM, GROWTH_TO = 0.15, 0.6
+"""Shares of the steps between which there is growth."""
+VALIDATED_OF = 10
+"""Views are kept for validation only where there are this many times more."""
+_MEANS_RATE, _MEANS_RATE_END = 2e-1, 2e-3
+"""Rate of the means at the first and the last step, in spacings of the seeds; geometric between."""
+_QUANTISATION = 1 / 12 / 255**2
+
+
+@dataclass(frozen=True)
+class Split:
+    """Views to learn from and views to choose by."""
+
+    training: tuple[int, ...]
+    validation: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Course:
+    """How training went."""
+
+    steps: int
+    """Steps done, in all runs together."""
+    best_step: int
+    """Step whose state was taken."""
+    validation_psnr_db: float | None
+    """Of that state; None without validation views."""
+
+
+def split_views(count: int, config: SplatConfig) -> Split:
+    """Returns which views are kept for validation: evenly spread, few, or none of a few."""
+    kept = min(config.validation_views, count // VALIDATED_OF)
+    places = {round((i + 0.5) * count / kept - 0.5) for i in range(kept)}
+    return Split(tuple(i for i in range(count) if i not in places), tuple(sorted(places)))
+
+
+def rates_at(step: int, config: SplatConfig, spacing_m: float) -> Rates:
+    """Returns the rates of a step; those of 3DGS, but for the means, which are near already."""
+    done = min(step / config.steps, 1.0)
+    means = _MEANS_RATE * (_MEANS_RATE_END / _MEANS_RATE) ** done
+    late = 0.1 ** max(0.0, 2 * done - 1)
+    return Rates(
+        means=means * spacing_m,
+        log_scales=5e-3 * late,
+        rotations=2e-3 * late,
+        logits=3e-2 * late,
+        sh_base=5e-3 * late,
+        sh_rest=2.5e-4 * late,
+        gains=1e-3 * late,
+        sh_degree=min(config.sh_degree, step // config.sh_interval),
+    )
+
+
+def train(
+    learner: Learner,
+    views: Sequence[TrainingView],
+    config: SplatConfig,
+    spacing_m: float,
+    save: Callable[[State], None],
+) -> Course:
+    """Trains until the steps are done or the validation views see no more gain.
+
+    The learner is left with the best state. What is drawn depends on the seed and the step alone,
+    so a run that goes on from a checkpoint takes the steps that it would have taken.
+
+    Args:
+        learner: Holds the state to begin with, which may be under way.
+        views: To learn from and to choose by.
+        config: Settings.
+        spacing_m: Spacing of the seeds, world unit.
+        save: Called with the state at every checkpoint.
+    """
+    split = split_views(len(views), config)
+    step = learner.state().step
+    seeds = len(learner.state())
+    while step < config.steps and learner.state().looks_since_best < config.patience:
+        index = _view_at(step, split, config.seed)
+        learner.step(index, views[index], rates_at(step, config, spacing_m))
+        step += 1
+        if _grows_at(step, config):
+            _grow(learner, step, seeds, config)
+        if split.validation and (step % config.validation_interval == 0 or step == config.steps):
+            _look(learner, step, [views[i] for i in split.validation], config)
+        if step % config.checkpoint_interval == 0 and step < config.steps:
+            save(learner.state())
+    state = learner.state()
+    best = state.best
+    if best is None:
+        return Course(step, step, None)
+    state.gaussians = best.gaussians
+    learner.restore(state)
+    return Course(step, best.step, best.psnr_db)
+
+
+def _view_at(step: int, split: Split, seed: int) -> int:
+    """Each epoch shows every view once, in an order of its own."""
+    epoch, place = divmod(step, len(split.training))
+    order = np.random.default_rng([seed, epoch]).permutation(len(split.training))
+    return split.training[order[place]]
+
+
+def _grows_at(step: int, config: SplatConfig) -> bool:
+    within = GROWTH_FROM * config.steps <= step <= GROWTH_TO * config.steps
+    return within and step % GROWTH_INTERVAL == 0
+
+
+def _grow(learner: Learner, step: int, seeds: int, config: SplatConfig) -> None:
+    rounds = sum(_grows_at(at, config) for at in range(config.steps + 1))
+    state = learner.state()
+    more = round(seeds * config.growth / rounds)
+    more = max(0, min(more, config.max_gaussians - len(state)))
+    learner.restore(grown(state, more, np.random.default_rng([config.seed, step, 1])))
+
+
+def _look(learner: Learner, step: int, views: Sequence[TrainingView], config: SplatConfig) -> None:
+    """Measures the validation views and keeps the best state."""
+    degree = min(config.sh_degree, step // config.sh_interval)
+    psnr_db = float(np.mean([_psnr_db(learner, view, degree) for view in views]))
+    state = learner.state()
+    _logger.info("step %d: %.2f dB, %d Gaussians", step, psnr_db, len(state))
+    if state.best is None or psnr_db > state.best.psnr_db:
+        rows = np.arange(len(state))
+        state.best, state.looks_since_best = Best(step, psnr_db, state.gaussians.select(rows)), 0
+    else:
+        state.looks_since_best += 1
+    learner.restore(state)
+
+
+def _psnr_db(learner: Learner, view: TrainingView, degree: int) -> float:
+    shown = np.clip(learner.render(view.camera, degree), 0, 1)
+    judged = view.target.judged
+    if not judged.any():
+        return 0.0
+    square = float(((shown - view.target.image)[judged].astype(np.float64) ** 2).mean())
+    return float(-10 * np.log10(max(square, _QUANTISATION)))
