@@ -1,12 +1,14 @@
 """The products: what flows between the stages and what a caller gets in the end."""
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Bool, Float32, Float64, Int32, UInt8
+from jaxtyping import Bool, Float32, Float64, Int, Int32, UInt8
 
 from worldloom.cameras import Camera, CameraTrajectory
+from worldloom.errors import InputError
 from worldloom.store import ArtifactKey
 
 TextureKind = Literal["albedo", "normal", "roughness"]
@@ -102,17 +104,62 @@ class PointCloud:
 
 @dataclass(frozen=True, eq=False)
 class Splats:
-    """3D Gaussians."""
+    """3D Gaussians, in the conventions of 3DGS but linear: no logarithm, no logit.
+
+    Raises:
+        InputError: arrays that do not go together, or values that no Gaussian has.
+    """
 
     means_in_world: Float32[np.ndarray, "n 3"]
-    quaternions_wxyz: Float32[np.ndarray, "n 4"]
-    """Unit rotations, world_from_gaussian."""
-    scales: Float32[np.ndarray, "n 3"]
-    """Standard deviations along the axes, world unit."""
+    scales_m: Float32[np.ndarray, "n 3"]
+    """Standard deviations along the axes, world unit; above 0."""
+    rotations: Float32[np.ndarray, "n 4"]
+    """Unit quaternions wxyz, world_from_gaussian."""
     opacities: Float32[np.ndarray, "n"]
     """0 to 1."""
-    spherical_harmonics: Float32[np.ndarray, "n k 3"]
-    """Colour coefficients, (degree + 1)^2 bands, in the frame of the world."""
+    sh: Float32[np.ndarray, "n k 3"]
+    """Colour coefficients in the frame of the world, k = (degree + 1)^2, degree 0 to 3, in the
+    order and basis of 3DGS; sRGB, 0.5 is added to their sum."""
+
+    def __post_init__(self) -> None:
+        n = len(self.means_in_world)
+        shapes = (self.means_in_world.shape, self.scales_m.shape, self.rotations.shape)
+        if shapes != ((n, 3), (n, 3), (n, 4)) or self.opacities.shape != (n,):
+            raise InputError(
+                f"means, scales, rotations and opacities of splats must be [n 3], [n 3], [n 4] "
+                f"and [n], got {[*shapes, self.opacities.shape]}"
+            )
+        if self.sh.ndim != 3 or self.sh.shape[1:] not in [(k, 3) for k in (1, 4, 9, 16)]:
+            raise InputError(
+                f"sh of splats must be [n k 3] with k 1, 4, 9 or 16, got {self.sh.shape}"
+            )
+        if len(self.sh) != n:
+            raise InputError(f"sh of splats must have {n} rows as the means, got {len(self.sh)}")
+        arrays = (self.means_in_world, self.scales_m, self.rotations, self.opacities, self.sh)
+        if not all(np.isfinite(array).all() for array in arrays):
+            raise InputError("splats must be finite numbers; drop those that are not")
+        if (self.scales_m <= 0).any() or (self.opacities < 0).any() or (self.opacities > 1).any():
+            raise InputError("splats must have scales above 0 and opacities from 0 to 1")
+        if (np.abs(np.linalg.norm(self.rotations, axis=1) - 1) > 1e-3).any():
+            raise InputError("rotations of splats must be unit quaternions; normalise them")
+
+    def __len__(self) -> int:
+        return len(self.means_in_world)
+
+    @property
+    def sh_degree(self) -> int:
+        """Degree of the spherical harmonics, 0 to 3."""
+        return math.isqrt(self.sh.shape[1]) - 1
+
+    def select(self, kept: Bool[np.ndarray, "n"] | Int[np.ndarray, "m"] | slice) -> "Splats":
+        """Returns some of the Gaussians, by mask, index or slice."""
+        return Splats(
+            self.means_in_world[kept],
+            self.scales_m[kept],
+            self.rotations[kept],
+            self.opacities[kept],
+            self.sh[kept],
+        )
 
 
 @dataclass(frozen=True)
@@ -176,3 +223,5 @@ class ReconstructedScene:
     """By kind; empty where none was baked."""
     metadata: dict[str, object] = field(default_factory=dict[str, object])
     """The manifest: parameters, provenance, timings, metrics, failures, files."""
+    splats: Splats | None = None
+    """Gaussians; None where the method makes none."""

@@ -105,9 +105,9 @@ def add_splats(
     from scipy.spatial.transform import Rotation
 
     kept = np.sort(np.argsort(-splats.opacities, kind="stable")[: config.max_splats])
-    turn = Rotation.from_quat(splats.quaternions_wxyz[kept], scalar_first=True).as_matrix()
-    spread = turn * splats.scales[kept][:, None, :]
-    colors = np.clip(0.5 + _SH_DC * splats.spherical_harmonics[kept, 0], 0, 1)
+    turn = Rotation.from_quat(splats.rotations[kept], scalar_first=True).as_matrix()
+    spread = turn * splats.scales_m[kept][:, None, :]
+    colors = np.clip(0.5 + _SH_DC * splats.sh[kept, 0], 0, 1)
     scene.add_gaussian_splats(
         f"{path}/splats",
         centers=(splats.means_in_world[kept] - origin).astype(np.float32),
