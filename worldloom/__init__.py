@@ -14,6 +14,7 @@ from worldloom.errors import WorldloomError as WorldloomError
 from worldloom.export import export_cameras as export_cameras
 from worldloom.export import export_mesh as export_mesh
 from worldloom.export import export_point_cloud as export_point_cloud
+from worldloom.export import export_splats as export_splats
 from worldloom.inline import InlineRunner as InlineRunner
 from worldloom.meshes import MeshReport as MeshReport
 from worldloom.meshes import RefinementConfig as RefinementConfig

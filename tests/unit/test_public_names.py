@@ -25,6 +25,7 @@ PUBLIC = {
     "export_cameras",
     "export_mesh",
     "export_point_cloud",
+    "export_splats",
     "interpolate_poses",
     "load_trajectory",
     "mesh_report",

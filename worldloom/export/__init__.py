@@ -30,3 +30,10 @@ from worldloom.export._preview import contact_sheet as contact_sheet
 from worldloom.export._preview import pick_views as pick_views
 from worldloom.export._scene import export_scene as export_scene
 from worldloom.export._scene import load_scene as load_scene
+from worldloom.export._splat_ply import read_splat_ply as read_splat_ply
+from worldloom.export._splat_ply import write_splats as write_splats
+from worldloom.export._splat_usd import read_splat_usd as read_splat_usd
+from worldloom.export._splats import SPLAT_FORMATS as SPLAT_FORMATS
+from worldloom.export._splats import SplatFormat as SplatFormat
+from worldloom.export._splats import export_splats as export_splats
+from worldloom.export._spz import read_spz as read_spz
