@@ -8,6 +8,7 @@ PUBLIC = {
     "CameraPose",
     "CameraTrajectory",
     "DepthMap",
+    "FilmConfig",
     "Frame",
     "InlineRunner",
     "Mesh",
@@ -35,6 +36,7 @@ PUBLIC = {
     "reconstruct_panoramas",
     "reconstruct_scene",
     "refine_mesh",
+    "render_scene",
     "save_trajectory",
 }
 

@@ -9,6 +9,7 @@ from worldloom.export._clouds import CLOUD_FORMATS as CLOUD_FORMATS
 from worldloom.export._clouds import CloudFormat as CloudFormat
 from worldloom.export._clouds import export_point_cloud as export_point_cloud
 from worldloom.export._files import sha256_of as sha256_of
+from worldloom.export._files import staged as staged
 from worldloom.export._files import write_atomically as write_atomically
 from worldloom.export._manifest import Conventions as Conventions
 from worldloom.export._manifest import FileRecord as FileRecord
