@@ -1,19 +1,20 @@
 """The settings of a reconstruction."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 from worldloom.depth import ConsistencyConfig, RefineConfig, SweepConfig
 from worldloom.errors import ConfigError
 from worldloom.exposure import ExposureConfig
 from worldloom.learned import LearnedConfig
 from worldloom.memory import MemoryConfig
+from worldloom.neural import NeuralConfig
 from worldloom.plan import PlanConfig
 from worldloom.poses import PoseConfig
 from worldloom.surface import SurfaceConfig
 from worldloom.texture import TextureConfig
 
-Method = Literal["mvs"]
+Method = Literal["mvs", "neural"]
 Density = Literal["low", "medium", "high"]
 
 CLOUD_SPACING_PX: dict[Density, float] = {"low": 4.0, "medium": 2.0, "high": 1.0}
@@ -29,7 +30,8 @@ class ReconstructionConfig:
     """What to make of the views; with the input and nothing else it decides the result."""
 
     method: Method = "mvs"
-    """How chunks are reconstructed; mvs: multi-view stereo, fused to a surface."""
+    """How chunks are reconstructed; mvs: multi-view stereo, fused to a surface; neural: a distance
+    field with colours that starts from that surface and is fitted to the images."""
     resolution: int = 640
     """Longer image side used for depth, pixels; images are never enlarged. More is finer, and
     slower by its square."""
@@ -56,12 +58,16 @@ class ReconstructionConfig:
     memory: MemoryConfig = field(default_factory=MemoryConfig)
     exposure: ExposureConfig = field(default_factory=ExposureConfig)
     surface: SurfaceConfig = field(default_factory=SurfaceConfig)
+    neural: NeuralConfig = field(default_factory=NeuralConfig)
     texture: TextureConfig = field(default_factory=TextureConfig)
     learned: LearnedConfig = field(default_factory=LearnedConfig)
 
     def __post_init__(self) -> None:
-        if self.method != "mvs":
-            raise ConfigError(f"method must be mvs, got {self.method!r}", field="method")
+        if self.method not in get_args(Method):
+            raise ConfigError(
+                f"method must be one of {', '.join(get_args(Method))}, got {self.method!r}",
+                field="method",
+            )
         if self.resolution < 64:
             raise ConfigError(
                 f"resolution must be at least 64 pixels, got {self.resolution}", field="resolution"

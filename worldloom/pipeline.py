@@ -13,6 +13,7 @@ from worldloom.depth import (
 )
 from worldloom.errors import PlanError, ReconstructionError
 from worldloom.exposure import BALANCE, SAMPLE, Balance, balance_work, sample_work
+from worldloom.implicit import fit_surface
 from worldloom.job import Job
 from worldloom.learned import (
     AlignResult,
@@ -191,6 +192,8 @@ def _surface(
         *(job.bench, contributions, depth, voxel_m, truncation_m),
         *(job.config.surface, exposures),
     )
+    if job.config.method == "neural":
+        return fit_surface(job, works)
     chunks = [chunk for chunk in job.run(FUSE_CHUNK, works) if chunk is not None]
     (merged,) = job.run(MERGE, [merge_work(chunks, voxel_m, job.config.surface)])
     assert merged is not None  # a stage whose only item fails has raised

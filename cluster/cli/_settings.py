@@ -10,6 +10,7 @@ from worldloom.depth import ConsistencyConfig, RefineConfig, SweepConfig
 from worldloom.exposure import ExposureConfig
 from worldloom.learned import LearnedConfig
 from worldloom.memory import MemoryConfig
+from worldloom.neural import NeuralConfig
 from worldloom.plan import PlanConfig
 from worldloom.poses import PoseConfig
 from worldloom.surface import SurfaceConfig
@@ -21,7 +22,8 @@ class Settings:
     """Flags of `ReconstructionConfig`, under the names that the command line uses."""
 
     method: Method = "mvs"
-    """How chunks are reconstructed; mvs: multi-view stereo, fused to a surface."""
+    """How chunks are reconstructed; mvs: multi-view stereo, fused to a surface; neural: a distance
+    field with colours that starts from that surface and is fitted to the images."""
     resolution: int = 640
     """Longer image side used for depth, pixels; images are never enlarged. More is finer, and
     slower by its square."""
@@ -48,6 +50,7 @@ class Settings:
     memory: MemoryConfig = field(default_factory=MemoryConfig)
     exposure: ExposureConfig = field(default_factory=ExposureConfig)
     surface: SurfaceConfig = field(default_factory=SurfaceConfig)
+    neural: NeuralConfig = field(default_factory=NeuralConfig)
     # Without a prefix: --textures, --texture-resolution.
     texture: Annotated[TextureConfig, tyro.conf.arg(name="")] = field(default_factory=TextureConfig)
     # Without a prefix: --depth-model, not --learned.depth-model.
@@ -77,6 +80,7 @@ class Settings:
             memory=self.memory,
             exposure=self.exposure,
             surface=self.surface,
+            neural=self.neural,
             texture=self.texture,
             learned=self.learned,
         )

@@ -3,6 +3,7 @@
 from worldloom.surface._chunk import FUSE_CHUNK as FUSE_CHUNK
 from worldloom.surface._chunk import ChunkFaces as ChunkFaces
 from worldloom.surface._chunk import FuseChunkWork as FuseChunkWork
+from worldloom.surface._chunk import write_faces as write_faces
 from worldloom.surface._config import SurfaceConfig as SurfaceConfig
 from worldloom.surface._merge import MERGE as MERGE
 from worldloom.surface._merge import MergedMesh as MergedMesh
