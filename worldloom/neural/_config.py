@@ -11,7 +11,7 @@ from worldloom.errors import ConfigError
 class NeuralConfig:
     """How a signed distance field and its colours are fitted to the images, chunk by chunk."""
 
-    steps: int = 800
+    steps: int = 400
     """Steps of the optimizer for each chunk; more is finer, and slower in proportion."""
     rays: int = 1024
     """Rays a step; more is steadier, and slower in proportion."""
@@ -28,7 +28,7 @@ class NeuralConfig:
     """Features a grid."""
     table_log2: int = 17
     """Entries of the table of a grid, as a power of two; grids with more cells share entries."""
-    learning_rate: float = 5e-3
+    learning_rate: float = 0.015
     """Of Adam for the features; the decoders take a fifth of it."""
     color_weight: float = 1.0
     """Weight of the colours of the images; levels 0 to 1."""
@@ -68,7 +68,7 @@ class NeuralConfig:
         self._require(("first_sharpness",), self.last_sharpness, np.inf)
         self._require(tuple(f"{name}_weight" for name in weights), 0, np.inf)
 
-    def _require(self, names: tuple[str, ...], least: float, most: float) -> None:
+    def _require(self, names: tuple[str, ...], least: float | int, most: float | int) -> None:
         for name in names:
             value: float = getattr(self, name)
             if not least <= value <= most:

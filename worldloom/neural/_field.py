@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -47,7 +48,7 @@ class DistanceField(nn.Module):
     ) -> None:
         super().__init__()
         self._seed = seed
-        size = seed.size.tolist()
+        size = seed.size.astype(np.float64).tolist()
         self.grids = FeatureGrids(
             (size[0], size[1], size[2]),
             *(config.levels, config.features, config.table_log2, generator),
