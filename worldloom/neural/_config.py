@@ -32,9 +32,9 @@ class NeuralConfig:
     """Of Adam for the features; the decoders take a fifth of it."""
     color_weight: float = 1.0
     """Weight of the colours of the images; levels 0 to 1."""
-    depth_weight: float = 0.5
+    depth_weight: float = 0.2
     """Weight of the depth maps; distance in voxels. More stays nearer to them."""
-    normal_weight: float = 0.05
+    normal_weight: float = 0.2
     """Weight of the normals of the depth maps; more is smoother along surfaces."""
     eikonal_weight: float = 0.02
     """Weight of a slope of one: it keeps the field a distance."""
@@ -48,7 +48,7 @@ class NeuralConfig:
     """Fit a gain for each view and channel beside the field; their mean stays 1."""
     chunk_blocks: int = 256
     """Blocks of 16x16x16 voxels in a chunk; chunks are fitted side by side."""
-    seam_voxels: int = 8
+    seam_voxels: int = 4
     """Distance from the next chunk over which the fitted field gives way to the fused one, on
     which both chunks agree, voxels."""
     checkpoint_steps: int = 200
