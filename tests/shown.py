@@ -198,7 +198,7 @@ def surface_splats(mesh: Mesh) -> Splats:
     base = (mesh.colors.astype(np.float32) / 255 - 0.5) / np.float32(0.28209479)
     return Splats(
         mesh.vertices_in_world.astype(np.float32),
-        np.full((count, 3), 0.05, np.float32),
+        np.full((count, 3), 0.08, np.float32),
         np.tile(np.array([1, 0, 0, 0], np.float32), (count, 1)),
         np.full(count, 0.9, np.float32),
         base[:, None],

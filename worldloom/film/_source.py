@@ -13,7 +13,7 @@ from worldloom.render import MeshRenderer, TexturedRenderer
 from worldloom.scene import ReconstructedScene
 
 PAPER = (226, 229, 233)
-"""Colour of what is not there, sRGB."""
+"""Colour of what is not there, of a mesh, sRGB."""
 
 
 @runtime_checkable
@@ -78,4 +78,4 @@ def view_source(scene: ReconstructedScene, source: FilmSource, samples: int) -> 
             "the scene holds no splats: film its mesh (--source mesh), or reconstruct it with the "
             "method splat or hybrid"
         )
-    return SplatViews(scene.splats, PAPER)
+    return SplatViews(scene.splats)
