@@ -70,6 +70,5 @@ class Render:
 
 def _told(done: int, total: int) -> None:
     """Says how far it is, at every tenth."""
-    if total * (done - 1) and done * 10 // total == (done - 1) * 10 // total:
-        return
-    sys.stderr.write(f"render: {done}/{total}\n")
+    if done == 1 or done * 10 // total != (done - 1) * 10 // total:
+        sys.stderr.write(f"render: {done}/{total}\n")
