@@ -43,8 +43,9 @@ pip=("$python" -m pip --disable-pip-version-check install --no-input -q --only-b
 # Blender as a module, with USD. It brings a numpy of its own, so it lives and runs apart.
 "${pip[@]}" --no-deps --target "$home/blender" 'bpy==5.0.1' 'numpy==1.26.4' ||
   fail "pip has no Blender for this Python; bpy 5.0.1 is for Python 3.11: PYTHON=python3.11 $0"
-"${pip[@]}" --no-deps --target "$home/readers" 'ufbx==0.0.5' 'laszip==0.3.0' 'e57==0.2.3'
+"${pip[@]}" --no-deps --target "$home/readers" 'ufbx==0.0.5' 'laszip==0.3.0' 'e57==0.2.3' \
+  'gsply==0.4.6'
 npm install --silent --no-audit --no-fund --prefix "$home" \
-  gltf-validator@2.0.0-dev.3.10 copc@0.0.8 laz-perf@0.0.7
+  gltf-validator@2.0.0-dev.3.10 copc@0.0.8 laz-perf@0.0.7 @playcanvas/splat-transform@3.7.0
 printf '%s\n' "$state" >"$stamp"
 echo "interop: done"

@@ -22,6 +22,7 @@ from worldloom.scene import (
     Mesh,
     PointCloud,
     ReconstructedScene,
+    Splats,
     Texture,
     UnwrappedMesh,
 )
@@ -74,11 +75,12 @@ def put_chunks(bench: Bench) -> None:
         bench.store.commit(key, ChunkFaces(number, key, 0, 0, number, number))
 
 
-def show_folder(folder: Path, **changes: Any) -> ReconstructedScene:
+def show_folder(folder: Path, splats: Splats | None = None, **changes: Any) -> ReconstructedScene:
     """Writes a scene folder with its store.
 
     Args:
         folder: Where to.
+        splats: Gaussians of the scene.
         **changes: Fields of the manifest that differ from the usual ones.
     """
     bench = Bench(BenchConfig(str(folder.resolve() / "artifacts")))
@@ -90,7 +92,7 @@ def show_folder(folder: Path, **changes: Any) -> ReconstructedScene:
     shard = put_shard(bench, results[0], image, CELL_M)
     bench.store.commit(shard.artifact, shard)
     put_chunks(bench)
-    scene = shown_scene(frames)
+    scene = dataclasses.replace(shown_scene(frames), splats=splats)
     manifest = dataclasses.replace(
         _manifest(frames, [result.depth for result in results]), **changes
     )
@@ -187,3 +189,17 @@ def _manifest(frames: list[Frame], depth: list[DepthRef]) -> Manifest:
 
 def _plain(manifest: Manifest) -> dict[str, Any]:
     return msgspec.to_builtins(manifest)
+
+
+def surface_splats(mesh: Mesh) -> Splats:
+    """Round Gaussians on the vertices of a mesh, in their colours, without a direction."""
+    assert mesh.colors is not None
+    count = len(mesh.vertices_in_world)
+    base = (mesh.colors.astype(np.float32) / 255 - 0.5) / np.float32(0.28209479)
+    return Splats(
+        mesh.vertices_in_world.astype(np.float32),
+        np.full((count, 3), 0.08, np.float32),
+        np.tile(np.array([1, 0, 0, 0], np.float32), (count, 1)),
+        np.full(count, 0.9, np.float32),
+        base[:, None],
+    )

@@ -14,6 +14,9 @@ from worldloom.errors import WorldloomError as WorldloomError
 from worldloom.export import export_cameras as export_cameras
 from worldloom.export import export_mesh as export_mesh
 from worldloom.export import export_point_cloud as export_point_cloud
+from worldloom.export import export_splats as export_splats
+from worldloom.film import FilmConfig as FilmConfig
+from worldloom.film import render_scene as render_scene
 from worldloom.inline import InlineRunner as InlineRunner
 from worldloom.meshes import MeshReport as MeshReport
 from worldloom.meshes import RefinementConfig as RefinementConfig

@@ -9,13 +9,14 @@ from worldloom.exposure import ExposureConfig
 from worldloom.learned import LearnedConfig
 from worldloom.memory import MemoryConfig
 from worldloom.merge import AlignmentConfig
+from worldloom.neural import NeuralConfig
 from worldloom.plan import PlanConfig
 from worldloom.poses import PoseConfig
 from worldloom.splat import SplatConfig
 from worldloom.surface import SurfaceConfig
 from worldloom.texture import TextureConfig
 
-Method = Literal["mvs", "splat", "hybrid"]
+Method = Literal["mvs", "splat", "hybrid", "neural"]
 Density = Literal["low", "medium", "high"]
 
 CLOUD_SPACING_PX: dict[Density, float] = {"low": 4.0, "medium": 2.0, "high": 1.0}
@@ -33,7 +34,8 @@ class ReconstructionConfig:
     method: Method = "mvs"
     """How chunks are reconstructed; mvs: multi-view stereo, fused to a surface; splat: Gaussians
     trained on top of it, and the surface from them; hybrid: Gaussians seeded on the surface, which
-    is then refined by them."""
+    is then refined by them; neural: a distance field with colours that starts from the surface and
+    is fitted to the images."""
     resolution: int = 640
     """Longer image side used for depth, pixels; images are never enlarged. More is finer, and
     slower by its square."""
@@ -62,6 +64,7 @@ class ReconstructionConfig:
     surface: SurfaceConfig = field(default_factory=SurfaceConfig)
     merge: AlignmentConfig = field(default_factory=AlignmentConfig)
     splat: SplatConfig = field(default_factory=SplatConfig)
+    neural: NeuralConfig = field(default_factory=NeuralConfig)
     texture: TextureConfig = field(default_factory=TextureConfig)
     learned: LearnedConfig = field(default_factory=LearnedConfig)
 

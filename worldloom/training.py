@@ -8,9 +8,11 @@ from typing import Literal
 
 from worldloom.depth import CheckResult
 from worldloom.errors import ConfigError, ReconstructionError
+from worldloom.implicit import fit_surface
 from worldloom.job import Job
 from worldloom.memory import FusedShard
 from worldloom.merge import Merge, MergedMesh
+from worldloom.neural import FIT_FIELD
 from worldloom.reconstruction import TrainingReport
 from worldloom.response import ViewExposure
 from worldloom.rounds import contribute, footprint, fuse, surface
@@ -91,9 +93,18 @@ def _hybrid(job: Job, inputs: TrainingInputs) -> Trained:
     return _trained_splats(job, inputs, anchored=True)
 
 
+def _neural(job: Job, inputs: TrainingInputs) -> Trained:
+    """A distance field that starts from the fused one and is fitted to the images."""
+    fitted = fit_surface(job, inputs.works, inputs.shards)
+    seconds = sum(stage.seconds for stage in job.stages if stage.stage == FIT_FIELD.name)
+    report = TrainingReport(job.config.neural.steps * len(fitted.chunks), seconds, gaussians=None)
+    return Trained(fitted.merge, fitted.chunks, None, report, {})
+
+
 _METHODS: dict[str, Callable[[Job, TrainingInputs], Trained]] = {
     "splat": _splats,
     "hybrid": _hybrid,
+    "neural": _neural,
 }
 """By `ReconstructionConfig.method`; a method that trains nothing is not here."""
 

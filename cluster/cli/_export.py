@@ -9,15 +9,17 @@ import tyro
 from cluster.cli._summary import size_text
 from cluster.cli._terminal import write_json
 from worldloom.cameras import TrajectoryFormat
-from worldloom.errors import ConfigError, ExportError
+from worldloom.errors import ConfigError
 from worldloom.export import (
     CLOUD_FORMATS,
     MESH_FORMATS,
+    SPLAT_FORMATS,
     Axes,
     Up,
     export_cameras,
     export_mesh,
     export_point_cloud,
+    export_splats,
     load_scene,
 )
 from worldloom.scene import ReconstructedScene
@@ -27,13 +29,13 @@ FORMATS: dict[Product, tuple[str, ...]] = {
     "mesh": MESH_FORMATS,
     "points": CLOUD_FORMATS,
     "cameras": tuple(TrajectoryFormat),
-    "splats": (),
+    "splats": SPLAT_FORMATS,
 }
 
 
 @dataclass(frozen=True)
 class Export:
-    """Writes the mesh, the point cloud or the cameras of a scene in another format."""
+    """Writes the mesh, the points, the splats or the cameras of a scene in another format."""
 
     folder: tyro.conf.Positional[Path]
     """Folder that `worldloom reconstruct` wrote."""
@@ -43,7 +45,8 @@ class Export:
     format: str | None = None
     """Mesh: obj, ply, gltf, glb, fbx, usda, usdc, usdz. Points: ply, pcd, pcd-ascii, xyz, las, laz,
     e57. Cameras: worldstereo, worldstereo-panorama, worldmirror, transforms, colmap-binary,
-    colmap-text, opencv, tum. None: told by the name of the file."""
+    colmap-text, opencv, tum. Splats: ply, spz, glb, usda, usdc, usdz. None: told by the name of
+    the file."""
     points: bool = False
     """Write the point cloud instead of the mesh."""
     cameras: bool = False
@@ -64,7 +67,7 @@ class Export:
     """`format`: those that readers of the format expect (see docs/formats.md); `world`: those of
     the input; `y-up`, `z-up`: the world turned so that this axis points up."""
     unit_m: float = 1.0
-    """Length of the unit of the world, metres; for the mesh."""
+    """Length of the unit of the world, metres; for the mesh and the splats."""
     json: bool = False
     """Write one JSON object to stdout, and nothing else."""
 
@@ -81,14 +84,15 @@ class Export:
             )
         suffix = self.out.suffix.lower().removeprefix(".")
         named = (self.format or suffix).partition("-")[0]
-        if self.product in ("mesh", "points") and suffix not in ("", named):
+        if self.product != "cameras" and suffix not in ("", named):
             raise ConfigError(
                 f"--format {self.format} does not go with the name {self.out.name}; give one of "
                 "the two, or make them agree",
                 field="format",
             )
-        is_plain = self.texture_resolution is None and self.textures and self.unit_m == 1
-        if self.product != "mesh" and not is_plain:
+        is_plain = self.texture_resolution is None and self.textures
+        is_unit_asked = self.unit_m != 1 and self.product != "splats"
+        if self.product != "mesh" and (not is_plain or is_unit_asked):
             raise ConfigError(
                 f"--texture-resolution, --no-textures and --unit-m are for the mesh, not for the "
                 f"{self.product}; leave them out",
@@ -126,10 +130,8 @@ class Export:
 
     def _write(self, scene: ReconstructedScene) -> Path:
         if self.product == "splats":
-            raise ExportError(
-                f"{self.folder} holds no splats: it was reconstructed as a surface; export the "
-                "mesh, --points or --cameras",
-                path=str(self.out),
+            return export_splats(
+                scene, self.out, self.format, up=self.up, axes=self.axes, unit_m=self.unit_m
             )
         if self.product == "cameras":
             return export_cameras(scene, self.out, self.format, up=self.up, axes=self.axes)

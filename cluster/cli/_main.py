@@ -17,6 +17,7 @@ from cluster.cli._metrics import Metrics
 from cluster.cli._panorama import Panoramas
 from cluster.cli._reconstruct import Reconstruct
 from cluster.cli._refine import Refine
+from cluster.cli._render import Render
 from cluster.cli._report import Report
 from cluster.cli._terminal import stdout_kept_clean, write_json
 from cluster.cli._view import View
@@ -33,6 +34,7 @@ Command = (
     | Annotated[Info, tyro.conf.subcommand("info")]
     | Annotated[Metrics, tyro.conf.subcommand("metrics")]
     | Annotated[Panoramas, tyro.conf.subcommand("panorama")]
+    | Annotated[Render, tyro.conf.subcommand("render")]
     | Annotated[Report, tyro.conf.subcommand("report")]
     | Annotated[View, tyro.conf.subcommand("view")]
 )

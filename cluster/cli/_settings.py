@@ -11,6 +11,7 @@ from worldloom.exposure import ExposureConfig
 from worldloom.learned import LearnedConfig
 from worldloom.memory import MemoryConfig
 from worldloom.merge import AlignmentConfig
+from worldloom.neural import NeuralConfig
 from worldloom.plan import PlanConfig
 from worldloom.poses import PoseConfig
 from worldloom.splat import SplatConfig
@@ -25,7 +26,8 @@ class Settings:
     method: Method = "mvs"
     """How chunks are reconstructed; mvs: multi-view stereo, fused to a surface; splat: Gaussians
     trained on top of it, and the surface from them; hybrid: Gaussians seeded on the surface, which
-    is then refined by them."""
+    is then refined by them; neural: a distance field with colours that starts from the surface and
+    is fitted to the images."""
     resolution: int = 640
     """Longer image side used for depth, pixels; images are never enlarged. More is finer, and
     slower by its square."""
@@ -58,6 +60,7 @@ class Settings:
     surface: SurfaceConfig = field(default_factory=SurfaceConfig)
     merge: AlignmentConfig = field(default_factory=AlignmentConfig)
     splat: SplatConfig = field(default_factory=SplatConfig)
+    neural: NeuralConfig = field(default_factory=NeuralConfig)
     # Without a prefix: --textures, --texture-resolution.
     texture: Annotated[TextureConfig, tyro.conf.arg(name="")] = field(default_factory=TextureConfig)
     # Without a prefix: --depth-model, not --learned.depth-model.
@@ -89,6 +92,7 @@ class Settings:
             surface=self._surface(),
             merge=self.merge,
             splat=self.splat,
+            neural=self.neural,
             texture=self.texture,
             learned=self.learned,
         )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from worldloom.export import CLOUD_FORMATS, MESH_FORMATS
+from worldloom.export import CLOUD_FORMATS, MESH_FORMATS, SPLAT_FORMATS
 
 HERE = Path(__file__).resolve().parent
 HOME = HERE.parent.parent / ".interop"
@@ -83,11 +83,16 @@ def pytest_terminal_summary(
 def _table(notes: dict[tuple[str, str], dict[str, str]]) -> str:
     meshes = [f"| mesh | reader | {' | '.join(HEADS.values())} |", "|---|---|---|---|---|"]
     clouds = ["| cloud | reader | what it found |", "|---|---|---|"]
-    order = {kind: number for number, kind in enumerate((*MESH_FORMATS, *CLOUD_FORMATS))}
+    splats = ["| splats | reader | what it found |", "|---|---|---|"]
+    order = {
+        kind: number for number, kind in enumerate((*MESH_FORMATS, *CLOUD_FORMATS, *SPLAT_FORMATS))
+    }
     for (kind, reader), said in sorted(notes.items(), key=lambda item: order[item[0][0]]):
         if "points" in said:
             clouds.append(f"| {kind} | {reader} | {said['points']} |")
+        if "splats" in said:
+            splats.append(f"| {kind} | {reader} | {said['splats']} |")
         if said.keys() & HEADS.keys():
             cells = " | ".join(said.get(look, "not read") for look in HEADS)
             meshes.append(f"| {kind} | {reader} | {cells} |")
-    return "\n".join(["", *meshes, "", *clouds, "", ""])
+    return "\n".join(["", *meshes, "", *clouds, "", *splats, "", ""])

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.shown import CELL_M, VOXEL_M, show_folder
+from tests.shown import CELL_M, VOXEL_M, put_chunks, show_folder
 from worldloom.bench import Bench, BenchConfig
 from worldloom.cameras import Camera, CameraIntrinsics, CameraTrajectory
 from worldloom.display import (
@@ -25,8 +25,12 @@ from worldloom.display import (
     up_in_world,
 )
 from worldloom.errors import ConfigError
+from worldloom.lattice import keys_from_cells
 from worldloom.memory import BLOCK_VOXELS
+from worldloom.neural import FIT_FIELD
 from worldloom.scene import Mesh, PointCloud, ReconstructedScene
+from worldloom.store import artifact_key
+from worldloom.surface import ChunkFaces
 
 LENS = CameraIntrinsics(100.0, 100.0, 32.0, 24.0, 64, 48)
 
@@ -267,3 +271,13 @@ def test_chunks_meet_at_their_seam(folder: Path):
     assert stored_chunks(bench, {}) == []
     assert seam_squares([]).shape == (0, 4, 3)
     assert len(seam_squares(chunks[:1])) == 0
+
+
+def test_chunks_of_a_fitted_surface_are_its_own(tmp_path: Path):
+    bench = Bench(BenchConfig(str(tmp_path)))
+    put_chunks(bench)
+    key = artifact_key(FIT_FIELD.name, FIT_FIELD.version, 0)
+    bench.write_arrays(key, "faces.npz", block_keys=keys_from_cells(np.array([[5, 6, 7]])))
+    bench.store.commit(key, ChunkFaces(0, key, 0, 0))
+    (chunk,) = stored_chunks(bench, {"voxel_m": VOXEL_M})
+    assert chunk.blocks.tolist() == [[5, 6, 7]]

@@ -15,12 +15,15 @@ HEAVY = {
     "cluster",
 }
 
-# Imported only where a device is asked for; test_sweep_backends.py sees to it.
+# Imported only where a device is asked for (test_sweep_backends.py sees to it), or where a field is
+# fitted.
 LIST_IMPORTED = """
 import pkgutil, sys
 import worldloom
 device = {"worldloom.depth._torch_sweep", "worldloom.depth._triton_sweep"}
 device.add("worldloom.splat._cuda")
+for noun in ("chunk", "field", "grids", "loss", "seed", "trainer"):
+    device.add(f"worldloom.neural._{noun}")
 if sys.argv[1] == "all":
     for module in pkgutil.walk_packages(worldloom.__path__, "worldloom."):
         if module.name not in device:

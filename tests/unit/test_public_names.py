@@ -8,6 +8,7 @@ PUBLIC = {
     "CameraPose",
     "CameraTrajectory",
     "DepthMap",
+    "FilmConfig",
     "Frame",
     "InlineRunner",
     "Mesh",
@@ -25,6 +26,7 @@ PUBLIC = {
     "export_cameras",
     "export_mesh",
     "export_point_cloud",
+    "export_splats",
     "interpolate_poses",
     "load_trajectory",
     "mesh_report",
@@ -34,6 +36,7 @@ PUBLIC = {
     "reconstruct_panoramas",
     "reconstruct_scene",
     "refine_mesh",
+    "render_scene",
     "save_trajectory",
 }
 

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from tests.corner import corner_frames
+from tests.gaussians import gaussians
 from tests.shown import CELL_M, SPEC, put_shard, put_view, show_folder, shown_scene, textured
 from worldloom.bench import Bench, BenchConfig
 from worldloom.cameras import Camera, CameraIntrinsics, CameraTrajectory
@@ -18,7 +20,7 @@ from worldloom.viewer import LiveStore, Picker, Viewer, ViewerConfig
 from worldloom.viewer._glb import mesh_glb, textured_glb, unlit_glb
 from worldloom.viewer._measure import measured_text
 from worldloom.viewer._panel import plain_markdown
-from worldloom.viewer._things import depth_points
+from worldloom.viewer._things import add_splats, depth_points
 
 LENS = CameraIntrinsics(100.0, 100.0, 32.0, 24.0, 64, 48)
 EMPTY = Mesh(np.zeros((0, 3)), np.zeros((0, 3), np.int32))
@@ -174,6 +176,47 @@ def test_a_textured_mesh_has_a_material_for_each_page(bench: Bench):
 def test_text_of_others_stays_text_in_markdown():
     assert plain_markdown("a_b <img src=x>") == r"a\_b &lt;img src=x&gt;"
     assert plain_markdown("[x](javascript:1)") == r"\[x\]\(javascript:1\)"
+
+
+class Recorded:
+    """Takes what a scene of viser would draw."""
+
+    def add_gaussian_splats(self, path: str, **arrays: np.ndarray) -> None:
+        self.path, self.arrays = path, arrays
+
+
+def test_the_most_opaque_splats_are_shown_as_they_lie():
+    splats = gaussians(50, 2)
+    scene, origin = Recorded(), np.array([1.0, 2.0, 3.0])
+    add_splats(scene, "/splats", splats, origin, ViewerConfig(max_splats=20))
+    shown = scene.arrays
+    least = np.sort(splats.opacities)[-20]
+    kept = splats.select(splats.opacities >= least)
+    np.testing.assert_array_equal(shown["opacities"][:, 0], kept.opacities)
+    np.testing.assert_allclose(shown["centers"] + origin, kept.means_in_world, atol=1e-6)
+    # The spread along each axis of a Gaussian is the square of its scale.
+    spreads = np.sort(np.linalg.eigvalsh(shown["covariances"].astype(float)), axis=1)
+    np.testing.assert_allclose(spreads[:, 2], np.max(kept.scales_m, axis=1) ** 2, rtol=1e-3)
+    turn = Rotation.from_quat(kept.rotations, scalar_first=True).as_matrix()
+    along = np.einsum("nji,njk,nki->ni", turn, shown["covariances"], turn)
+    np.testing.assert_allclose(along, kept.scales_m**2, rtol=1e-2, atol=1e-6)
+    assert shown["rgbs"].min() >= 0
+    assert shown["rgbs"].max() <= 1
+
+
+def test_splats_of_a_folder_have_a_layer(tmp_path: Path):
+    show_folder(tmp_path / "a", gaussians(30, 1))
+    show_folder(tmp_path / "b")
+    for name, has_splats in (("a", True), ("b", False)):
+        viewer = Viewer(tmp_path / name, port=18_200)
+        try:
+            labels = {
+                getattr(handle, "label", "")
+                for handle in viewer.server.gui._gui_input_handle_from_uuid.values()
+            }
+            assert ("Splats" in labels) is has_splats
+        finally:
+            viewer.stop()
 
 
 def test_what_cannot_be_viewed_is_refused(tmp_path: Path):

@@ -11,6 +11,7 @@ from worldloom.bench import Bench
 from worldloom.display._stored import finished
 from worldloom.lattice import cells_from_keys
 from worldloom.memory import BLOCK_VOXELS, FUSE_SHARD
+from worldloom.neural import FIT_FIELD
 from worldloom.surface import FUSE_CHUNK
 
 FACES_FILE = "faces.npz"
@@ -59,7 +60,7 @@ def shard_boxes(bench: Bench, evidence: Mapping[str, Any]) -> list[Box]:
 
 
 def stored_chunks(bench: Bench, evidence: Mapping[str, Any]) -> list[StoredChunk]:
-    """Returns the chunks that were fused into faces, by number.
+    """Returns the chunks that were fused, or fitted, and cut into faces, by number.
 
     The store does not say the side of a voxel, so there are none without a finished scene.
 
@@ -71,7 +72,8 @@ def stored_chunks(bench: Bench, evidence: Mapping[str, Any]) -> list[StoredChunk
     if voxel_m is None:
         return []
     found: dict[int, StoredChunk] = {}
-    for chunk in finished(bench, FUSE_CHUNK):
+    # A fitted surface is cut into chunks of its own.
+    for chunk in [*finished(bench, FIT_FIELD)] or finished(bench, FUSE_CHUNK):
         # One member of the archive: the faces beside it may be hundreds of megabytes.
         with (
             bench.store.open(chunk.artifact, FACES_FILE) as file,

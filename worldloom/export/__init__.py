@@ -9,6 +9,7 @@ from worldloom.export._clouds import CLOUD_FORMATS as CLOUD_FORMATS
 from worldloom.export._clouds import CloudFormat as CloudFormat
 from worldloom.export._clouds import export_point_cloud as export_point_cloud
 from worldloom.export._files import sha256_of as sha256_of
+from worldloom.export._files import staged as staged
 from worldloom.export._files import write_atomically as write_atomically
 from worldloom.export._manifest import Conventions as Conventions
 from worldloom.export._manifest import FileRecord as FileRecord
@@ -30,3 +31,10 @@ from worldloom.export._preview import contact_sheet as contact_sheet
 from worldloom.export._preview import pick_views as pick_views
 from worldloom.export._scene import export_scene as export_scene
 from worldloom.export._scene import load_scene as load_scene
+from worldloom.export._splat_ply import read_splat_ply as read_splat_ply
+from worldloom.export._splat_ply import write_splats as write_splats
+from worldloom.export._splat_usd import read_splat_usd as read_splat_usd
+from worldloom.export._splats import SPLAT_FORMATS as SPLAT_FORMATS
+from worldloom.export._splats import SplatFormat as SplatFormat
+from worldloom.export._splats import export_splats as export_splats
+from worldloom.export._spz import read_spz as read_spz

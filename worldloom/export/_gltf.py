@@ -65,8 +65,8 @@ def write_glb(model: Model, path: Path) -> None:
     text = _encoded(_document(model, writer))
     text += b" " * (-len(text) % 4)
     total = 12 + 8 + len(text) + 8 + writer.buffer.length
-    _require_length(total)
-    write_pieces(path, _container(text, writer.buffer, total))
+    require_length(total)
+    write_pieces(path, container(text, writer.buffer, total))
 
 
 def write_gltf(model: Model, path: Path) -> None:
@@ -77,14 +77,15 @@ def write_gltf(model: Model, path: Path) -> None:
     """
     writer = _Writer(path, beside=True)
     document = _document(model, writer)
-    _require_length(writer.buffer.length)
+    require_length(writer.buffer.length)
     binary = f"{path.stem}.bin"
     document["buffers"][0]["uri"] = quote(binary)
     write_pieces(path.with_name(binary), writer.buffer.pieces())
     write_pieces(path, _encoded(document))
 
 
-def _container(text: bytes, buffer: Buffer, total: int) -> Iterator[bytes]:
+def container(text: bytes, buffer: Buffer, total: int) -> Iterator[bytes]:
+    """Yields a binary file of `total` bytes: its JSON, padded to four, and its buffer."""
     yield struct.pack("<4sII", b"glTF", 2, total)
     yield struct.pack("<I4s", len(text), b"JSON") + text
     yield struct.pack("<I4s", buffer.length, b"BIN\0")
@@ -235,10 +236,16 @@ def _encoded(document: dict[str, Any]) -> bytes:
     return json.dumps(document, separators=(",", ":")).encode()
 
 
-def _require_length(size_bytes: int) -> None:
+def require_length(
+    size_bytes: int, what: str = "the mesh takes", remedy: str = "simplify it or export ply"
+) -> None:
+    """Refuses a file that would be too long.
+
+    Raises:
+        ExportError: it is above 4 GiB.
+    """
     if size_bytes > _LARGEST_BYTES:
         raise ExportError(
-            f"the mesh takes {size_bytes / 2**30:.1f} GiB, above the 4 GiB of glTF; simplify it or "
-            "export ply",
+            f"{what} {size_bytes / 2**30:.1f} GiB, above the 4 GiB of glTF; {remedy}",
             format="glb",
         )

@@ -36,7 +36,7 @@ class Conventions:
     pixel_centre: str = "the centre of the top-left pixel is (0.5, 0.5)"
     world: str = "frame, scale and orientation of the input; cameras.json holds cam_from_world"
     faces: str = "counter-clockwise seen from outside"
-    axes: str = "mesh.ply and point_cloud.ply: the world; others: docs/formats.md"
+    axes: str = "mesh.ply, point_cloud.ply and splats.ply: the world; others: docs/formats.md"
     colors: str = "sRGB, 8 bits; at the vertices of a .glb linear, as glTF demands"
     textures: str = "uv from the bottom left; normal maps in tangent space, +y up (OpenGL)"
     quaternions: str = "wxyz"
@@ -78,7 +78,7 @@ class FileRecord:
     path: str
     """Relative to the manifest, with forward slashes."""
     kind: str
-    """mesh, point_cloud, cameras, preview, textured_mesh, unwrapped, texture or report."""
+    """mesh, point_cloud, splats, cameras, preview, textured_mesh, unwrapped, texture or report."""
     bytes: int
     sha256: str
 
@@ -106,7 +106,8 @@ class Manifest:
     degraded: bool = False
     """True where something failed."""
     counts: dict[str, int] = field(default_factory=dict[str, int])
-    """Views, points, vertices, faces, and of a textured scene unwrapped_faces."""
+    """Views, points, vertices, faces, where there are some splats, and of a textured scene
+    unwrapped_faces."""
     software: dict[str, str] = field(default_factory=dict[str, str])
     """Versions."""
     created: str = ""

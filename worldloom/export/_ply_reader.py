@@ -18,7 +18,7 @@ def read_mesh_ply(path: Path) -> Mesh:
     Raises:
         InputError: the file cannot be read, or is damaged, or no such mesh.
     """
-    vertices, faces = _read(path)
+    vertices, faces = read_tables(path)
     return Mesh(
         _columns(vertices, XYZ, np.float64, path),
         np.ascontiguousarray(faces["corners"]),
@@ -37,7 +37,7 @@ def read_cloud_ply(path: Path) -> PointCloud:
     Raises:
         InputError: the file cannot be read, or is damaged, or no such cloud.
     """
-    points, _ = _read(path)
+    points, _ = read_tables(path)
     return PointCloud(
         _columns(points, XYZ, np.float64, path),
         _columns(points, NORMAL, np.float32, path),
@@ -47,8 +47,12 @@ def read_cloud_ply(path: Path) -> PointCloud:
     )
 
 
-def _read(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the tables of vertices and faces."""
+def read_tables(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the tables of vertices and faces of a binary little-endian PLY.
+
+    Raises:
+        InputError: the file cannot be read, or is damaged, or has other elements.
+    """
     try:
         data = path.read_bytes()
     except OSError as error:

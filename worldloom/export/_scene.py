@@ -25,12 +25,14 @@ from worldloom.export._manifest import (
 from worldloom.export._meshes import MeshFormat, export_mesh
 from worldloom.export._ply import write_cloud, write_mesh
 from worldloom.export._ply_reader import read_cloud_ply, read_mesh_ply
+from worldloom.export._splat_ply import read_splat_ply, write_splats
 from worldloom.scene import ReconstructedScene
 
 SCENE_FORMATS: tuple[MeshFormat, ...] = ("ply", "glb", "obj")
 MESH_FILE = "mesh.ply"
 TEXTURED_FILE = "textured.glb"
 CLOUD_FILE = "point_cloud.ply"
+SPLAT_FILE = "splats.ply"
 CAMERA_FILE = "cameras.json"
 PREVIEW_FILE = "preview.png"
 
@@ -46,7 +48,8 @@ def export_scene(
 
     Args:
         scene: Mesh, cloud, cameras, and where there are some, the unwrapped mesh and its textures:
-            `textured.glb` to look at, `unwrapped.npz` and PNG files to read back.
+            `textured.glb` to look at, `unwrapped.npz` and PNG files to read back. Splats, where
+            there are some, become `splats.ply`.
         folder: Made where it does not exist; files of the same names are replaced.
         manifest: All but `counts` and `files`, which are filled in here.
         preview: Contact sheet, sRGB.
@@ -79,6 +82,9 @@ def export_scene(
         export_mesh(scene, folder / TEXTURED_FILE)
         kinds[TEXTURED_FILE] = "textured_mesh"
     kinds |= save_baked(scene, folder)
+    if scene.splats is not None:
+        write_splats(scene.splats, folder / SPLAT_FILE)
+        kinds[SPLAT_FILE] = "splats"
     if preview is not None:
         png = cv2.imencode(".png", cv2.cvtColor(preview, cv2.COLOR_RGB2BGR))[1].tobytes()
         write_atomically(folder / PREVIEW_FILE, png)
@@ -103,6 +109,8 @@ def _counts(scene: ReconstructedScene) -> dict[str, int]:
     }
     if scene.unwrapped is not None:
         counts["unwrapped_faces"] = len(scene.unwrapped.mesh.faces)
+    if scene.splats is not None:
+        counts["splats"] = len(scene.splats)
     return counts
 
 
@@ -112,6 +120,8 @@ def _require_content(scene: ReconstructedScene) -> None:
         raise ExportError("the mesh has no faces; there is nothing to write")
     if not len(scene.point_cloud):
         raise ExportError("the point cloud has no points; there is nothing to write")
+    if scene.splats is not None and not len(scene.splats):
+        raise ExportError("the scene has splats, but none in number; leave them out")
 
 
 def load_scene(folder: Path, verify: bool = True) -> ReconstructedScene:
@@ -130,7 +140,8 @@ def load_scene(folder: Path, verify: bool = True) -> ReconstructedScene:
     manifest = load_manifest(folder)
     for record in manifest.files:
         _check(folder, record, verify)
-    unwrapped, textures = load_baked(folder, {record.path for record in manifest.files})
+    written = {record.path for record in manifest.files}
+    unwrapped, textures = load_baked(folder, written)
     return ReconstructedScene(
         mesh=read_mesh_ply(folder / MESH_FILE),
         point_cloud=read_cloud_ply(folder / CLOUD_FILE),
@@ -138,6 +149,7 @@ def load_scene(folder: Path, verify: bool = True) -> ReconstructedScene:
         unwrapped=unwrapped,
         textures=textures,
         metadata=cast("dict[str, object]", msgspec.to_builtins(manifest)),
+        splats=read_splat_ply(folder / SPLAT_FILE) if SPLAT_FILE in written else None,
     )
 
 

@@ -44,6 +44,7 @@ _GUIDES = (
             _MESH_LAB,
             _CLOUD_COMPARE,
             ("Python", 'trimesh.load("mesh.ply"), or open3d.io.read_point_cloud.'),
+            ("SuperSplat", "For splats.ply, which is neither: drop it on the editor."),
         ),
     ),
     Guide(
@@ -63,6 +64,11 @@ _GUIDES = (
             ("Unity", "Drop it into Assets."),
             ("Blender", "File > Import > FBX."),
         ),
+    ),
+    Guide(
+        ".spz",
+        "Splats, compressed.",
+        (("SuperSplat", "Drop it on the editor."), ("Python", "worldloom.export.read_spz(path)")),
     ),
     Guide(".usda", "Scene as USD text.", _USD_STEPS),
     Guide(".usdc", "Scene as binary USD.", _USD_STEPS),

@@ -4,6 +4,7 @@ from worldloom.surface._chunk import FACES_FILE as FACES_FILE
 from worldloom.surface._chunk import FUSE_CHUNK as FUSE_CHUNK
 from worldloom.surface._chunk import ChunkFaces as ChunkFaces
 from worldloom.surface._chunk import FuseChunkWork as FuseChunkWork
+from worldloom.surface._chunk import write_faces as write_faces
 from worldloom.surface._config import SurfaceConfig as SurfaceConfig
 from worldloom.surface._normals import vertex_normals as vertex_normals
 from worldloom.surface._plan import active_blocks as active_blocks

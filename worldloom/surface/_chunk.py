@@ -73,6 +73,19 @@ def _fuse_chunk(bench: Bench, key: ArtifactKey, work: FuseChunkWork) -> ChunkFac
     volume = Volume.empty(keys, work.voxel_m)
     for ref in work.views:
         volume.integrate(_view(bench, ref, work), work.truncation_m, work.carve_weight)
+    return write_faces(bench, key, work, volume)
+
+
+def write_faces(bench: Bench, key: ArtifactKey, work: FuseChunkWork, volume: Volume) -> ChunkFaces:
+    """Cuts the surface of a chunk into faces, colours them and writes them.
+
+    Args:
+        bench: Store and caches.
+        key: Artifact to write to.
+        work: The chunk and its views.
+        volume: Its blocks, by key, ascending.
+    """
+    keys = volume.block_keys
     mesh = polygons(volume, work.min_views)
     points = vertices_in_world(mesh.edge_keys, mesh.shares, work.voxel_m)
     colors = VertexColors(points, work.voxel_m, work.truncation_m)

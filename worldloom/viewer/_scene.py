@@ -15,7 +15,7 @@ from worldloom.display import (
     surroundings,
 )
 from worldloom.errors import WorldloomError
-from worldloom.scene import DepthRef, Mesh, ReconstructedScene, Splats
+from worldloom.scene import DepthRef, Mesh, ReconstructedScene
 from worldloom.viewer import _things as things
 from worldloom.viewer._config import ViewerConfig
 from worldloom.viewer._layers import Layers
@@ -33,7 +33,6 @@ class SceneDisplay:
         server: A viser server.
         scene: What to show.
         bench: Store of its run; None where there is none.
-        splats: Gaussians, where it has them.
         config: Budgets.
     """
 
@@ -42,7 +41,6 @@ class SceneDisplay:
         server: Any,
         scene: ReconstructedScene,
         bench: Bench | None,
-        splats: Splats | None,
         config: ViewerConfig,
     ) -> None:
         self._server = server
@@ -58,7 +56,7 @@ class SceneDisplay:
         server.gui.add_markdown(_headline(scene, self._light))
         with server.gui.add_folder("Show"):
             self.layers = Layers(server)
-            self._add_products(splats)
+            self._add_products()
             self._add_parts()
         add_pictures(server, self._around)
         picker = Picker.of(self._light, scene.point_cloud, self._around.centre)
@@ -66,7 +64,8 @@ class SceneDisplay:
             MeasureTool(server, picker, self._around.centre, self._around.radius)
         self._panel = ViewPanel(server, scene.cameras, stored, bench, self._around, config)
 
-    def _add_products(self, splats: Splats | None) -> None:
+    def _add_products(self) -> None:
+        splats = self._scene.splats
         scene, view, origin = self._scene, self._server.scene, self._around.centre
         unwrapped, albedo = scene.unwrapped, scene.textures.get("albedo")
         light = self._light

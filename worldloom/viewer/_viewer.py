@@ -8,7 +8,7 @@ from typing import Any
 from worldloom.display import existing_store
 from worldloom.errors import ConfigError, InputError, WorldloomError
 from worldloom.export import load_scene
-from worldloom.scene import ReconstructedScene, Splats
+from worldloom.scene import ReconstructedScene
 from worldloom.viewer._config import ViewerConfig
 from worldloom.viewer._following import Following
 from worldloom.viewer._scene import SceneDisplay
@@ -29,7 +29,6 @@ class Viewer:
         port: Port to listen at; the next free one is taken where it is not.
         live: Follow the store of a job; what it finishes is added until the scene is whole.
         store_uri: Root of the artifact store; None: `artifacts` in the folder.
-        splats: Gaussians of the scene, where it has them.
         config: Budgets; None for the usual ones.
 
     Raises:
@@ -45,12 +44,10 @@ class Viewer:
         port: int = 8080,
         live: bool = False,
         store_uri: str | None = None,
-        splats: Splats | None = None,
         config: ViewerConfig | None = None,
     ) -> None:
         self._folder = folder
         self._store = store_uri or str(folder.resolve() / ARTIFACTS_FOLDER)
-        self._splats = splats
         self._config = config or ViewerConfig()
         self._stopped = threading.Event()
         scene = _loaded(folder, live)
@@ -106,7 +103,7 @@ class Viewer:
 
     def _show(self, scene: ReconstructedScene) -> None:
         bench = existing_store(self._store)
-        SceneDisplay(self.server, scene, bench, self._splats, self._config)
+        SceneDisplay(self.server, scene, bench, self._config)
 
 
 def view_scene(
