@@ -1,7 +1,7 @@
 """Between messages and records; with the servicers and the client, all that knows `cluster.rpc`.
 
-`x_from_pb` checks what a caller sent and raises `ConfigError` with the field; `x_to_pb` cannot fail.
-The clients use the same functions the other way round.
+`x_from_pb` checks what a caller sent and raises `ConfigError` with the field. The clients
+use the same functions the other way round.
 """
 
 from cluster.gateway.convert._assets import asset_from_pb as asset_from_pb

@@ -1,6 +1,6 @@
 """Exports."""
 
-from cluster.gateway.convert._values import chosen, inverse, optional_from_pb, within
+from cluster.gateway.convert._values import chosen, inverse, optional_from_pb, wire, within
 from cluster.gateway.identifiers import id_of
 from cluster.gateway.specs import JobSpec
 from cluster.rpc import export_service_pb2 as pb2
@@ -96,10 +96,10 @@ def mesh_request(scene_id: str, spec: MeshSpec) -> pb2.ExportMeshRequest:
     """Returns the request of a mesh."""
     return pb2.ExportMeshRequest(
         scene=f"scenes/{scene_id}",
-        format=pb2.MeshFormat.ValueType(inverse(_MESHES)[spec.format]),
+        format=wire(inverse(_MESHES)[spec.format]),
         include_textures=spec.include_textures,
         texture_resolution_px=spec.texture_resolution_px,
-        axes=pb2.ExportAxes.ValueType(inverse(_AXES)[spec.axes]),
+        axes=wire(inverse(_AXES)[spec.axes]),
         unit_m=spec.unit_m,
     )
 
@@ -108,10 +108,10 @@ def cloud_request(scene_id: str, spec: CloudSpec) -> pb2.ExportPointCloudRequest
     """Returns the request of a point cloud."""
     return pb2.ExportPointCloudRequest(
         scene=f"scenes/{scene_id}",
-        format=pb2.PointCloudFormat.ValueType(inverse(_CLOUDS)[spec.format]),
+        format=wire(inverse(_CLOUDS)[spec.format]),
         include_colors=spec.include_colors,
         include_normals=spec.include_normals,
-        axes=pb2.ExportAxes.ValueType(inverse(_AXES)[spec.axes]),
+        axes=wire(inverse(_AXES)[spec.axes]),
     )
 
 
@@ -119,6 +119,6 @@ def camera_request(scene_id: str, spec: CameraSpec) -> pb2.ExportCamerasRequest:
     """Returns the request of cameras."""
     return pb2.ExportCamerasRequest(
         scene=f"scenes/{scene_id}",
-        format=pb2.CameraFormat.ValueType(inverse(_CAMERAS)[spec.format]),
-        axes=pb2.ExportAxes.ValueType(inverse(_AXES)[spec.axes]),
+        format=wire(inverse(_CAMERAS)[spec.format]),
+        axes=wire(inverse(_AXES)[spec.axes]),
     )

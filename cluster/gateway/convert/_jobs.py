@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from cluster.gateway.convert._values import (
     chosen,
@@ -11,6 +12,7 @@ from cluster.gateway.convert._values import (
     optional_from_pb,
     time_from_pb,
     time_to_pb,
+    wire,
     within,
 )
 from cluster.gateway.identifiers import checked_request_id, checked_title, id_of
@@ -63,9 +65,9 @@ _KINDS: dict[int, JobKind] = {
 _KIND_NUMBERS = inverse(_KINDS)
 
 
-def state_to_pb(state: State) -> job_pb2.JobState:
+def state_to_pb(state: State) -> Any:
     """Returns a state as its number."""
-    return job_pb2.JobState.ValueType(_STATE_NUMBERS[state])
+    return wire(_STATE_NUMBERS[state])
 
 
 def state_from_pb(value: int, field: str = "state") -> State | None:
@@ -201,9 +203,7 @@ def spec_to_pb(
     settings = reconstruction_service_pb2.ReconstructionSettings(
         method=reconstruction_service_pb2.RECONSTRUCTION_METHOD_MVS,
         resolution_px=spec.resolution_px,
-        point_density=reconstruction_service_pb2.PointDensity.ValueType(
-            _DENSITY_NUMBERS[spec.point_density]
-        ),
+        point_density=wire(_DENSITY_NUMBERS[spec.point_density]),
         refine_depth=spec.refine_depth,
         refine_poses=spec.refine_poses,
         holdout_views=spec.holdout_views,
@@ -224,7 +224,7 @@ def spec_to_pb(
         display_name=spec.title,
         inputs=inputs,
         settings=settings,
-        priority=job_pb2.JobPriority.ValueType(_PRIORITY_NUMBERS[priority]),
+        priority=wire(_PRIORITY_NUMBERS[priority]),
     )
 
 
@@ -294,7 +294,7 @@ def operation_to_pb(job: JobRecord, *, is_created: bool = True) -> operation_ser
     """Returns an operation as a message; see `job_to_pb`."""
     return operation_service_pb2.Operation(
         name=f"operations/{job.id}" if is_created else "",
-        kind=operation_service_pb2.OperationKind.ValueType(_KIND_NUMBERS[job.kind]),
+        kind=wire(_KIND_NUMBERS[job.kind]),
         scene=f"scenes/{job.scene_id}",
         state=state_to_pb(job.state),
         progress=None if job.progress is None else mark_to_pb(job.progress),
