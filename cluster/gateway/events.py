@@ -81,7 +81,8 @@ class EventHub:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._tails: dict[str, _Tail] = {}
-        self._closed = False
+        self.is_closed = False
+        """Whether the gateway is about to end."""
         self.watchers = 0
         """Streams that are open."""
 
@@ -93,7 +94,7 @@ class EventHub:
 
     async def close(self) -> None:
         """Ends all streams, after what they have."""
-        self._closed = True
+        self.is_closed = True
         for tail in list(self._tails.values()):
             tail.wake.set()
             async with tail.grown:
@@ -119,11 +120,11 @@ class EventHub:
                     after = event.sequence
                     if is_last(event):
                         return
-                if self._closed:
+                if self.is_closed:
                     return
                 if not events:
                     async with tail.grown:
-                        if tail.last <= after and not self._closed:
+                        if tail.last <= after and not self.is_closed:
                             await tail.grown.wait()
 
     @asynccontextmanager
@@ -145,7 +146,7 @@ class EventHub:
                     tail.reader.cancel()
 
     async def _read(self, job_id: str, tail: _Tail) -> None:
-        while not self._closed:
+        while not self.is_closed:
             tail.wake.clear()
             events = await self._database.read(
                 lambda connection: read_page(connection, job_id, tail.last)
