@@ -18,7 +18,9 @@ from cluster.cli._panorama import Panoramas
 from cluster.cli._reconstruct import Reconstruct
 from cluster.cli._refine import Refine
 from cluster.cli._report import Report
+from cluster.cli._serve import Serve
 from cluster.cli._terminal import stdout_kept_clean, write_json
+from cluster.cli._tokens import TokenAdmin
 from cluster.cli._view import View
 from worldloom.errors import ConfigError, WorldloomError
 
@@ -35,6 +37,8 @@ Command = (
     | Annotated[Panoramas, tyro.conf.subcommand("panorama")]
     | Annotated[Report, tyro.conf.subcommand("report")]
     | Annotated[View, tyro.conf.subcommand("view")]
+    | Annotated[Serve, tyro.conf.subcommand("serve")]
+    | Annotated[TokenAdmin, tyro.conf.subcommand("tokens")]
 )
 
 

@@ -5,7 +5,7 @@ import contextvars
 import logging
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, NoReturn
 
@@ -154,7 +154,7 @@ class Guard(grpc.aio.ServerInterceptor):
     @asynccontextmanager
     async def _watched(
         self, method: str, context: Any, longest_s: float | None
-    ) -> AsyncIterator[None]:
+    ) -> AsyncGenerator[None]:
         """Measures a call, bounds its time, and turns what it raises into its status."""
         start_s = time.monotonic()
         try:

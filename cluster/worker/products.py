@@ -84,9 +84,7 @@ def _make(task: Task, scene: ReconstructedScene, target: Path, events: EventWrit
         case Task(refine=spec) if spec is not None:
             return _refined(task, scene, target)
         case Task(optimize=spec) if spec is not None:
-            better = optimize_textures(
-                scene, iterations=spec.iterations, store_uri=task.store_uri
-            )
+            better = optimize_textures(scene, iterations=spec.iterations, store_uri=task.store_uri)
             return export_mesh(better, target / "textured.glb")
         case Task(render=spec) if spec is not None:
             return _rendered(spec, scene, target, events)
