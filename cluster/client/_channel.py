@@ -10,13 +10,14 @@ from typing import Any, TypeVar
 
 import grpc
 import grpc.aio
-from grpc_status.rpc_status import aio as rpc_status_aio  # pyright: ignore[reportAttributeAccessIssue]
+from google.rpc import status_pb2
 
 from cluster.gateway.status import error_of
-from worldloom.errors import ConfigError, CredentialError, ServiceError, WorldloomError
+from worldloom.errors import ConfigError, ServiceError, WorldloomError
 
 T = TypeVar("T")
 _MESSAGE_BYTES = 80 << 20
+_DETAILS = "grpc-status-details-bin"
 _FIRST_WAIT_S, _LONGEST_WAIT_S, _GROWTH = 0.1, 5.0, 1.7
 
 
@@ -151,13 +152,12 @@ class Patience:
 
 def translated(failed: grpc.aio.AioRpcError) -> WorldloomError:
     """Returns the error that the service meant."""
-    status = rpc_status_aio.from_call(failed)
-    if status is None:
-        status_code, text = failed.code().value[0], failed.details() or failed.code().name
-        if failed.code() is grpc.StatusCode.UNAUTHENTICATED:
-            return CredentialError(text)
-        return ServiceError(text, code=status_code)
-    return error_of(status)
+    for key, value in failed.trailing_metadata() or ():
+        if key == _DETAILS and isinstance(value, bytes):
+            return error_of(status_pb2.Status.FromString(value))
+    # From gRPC itself or a proxy: nobody answers, or a message is too large.
+    text = failed.details() or failed.code().name
+    return ServiceError(text, code=failed.code().value[0])
 
 
 def _may_help(failed: grpc.aio.AioRpcError, error: WorldloomError) -> bool:
