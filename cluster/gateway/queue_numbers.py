@@ -28,7 +28,8 @@ def queue_numbers(connection: Connection, now_s: float) -> QueueNumbers:
     every = select(JOBS.c.state, func.count()).group_by(JOBS.c.state)
     counts = {state: count for state, count in connection.execute(every)}
     recent = {
-        state: count for state, count in connection.execute(every.where(JOBS.c.end_s > now_s - 3600))
+        state: count
+        for state, count in connection.execute(every.where(JOBS.c.end_s > now_s - 3600))
     }
     oldest = connection.scalar(
         select(func.min(JOBS.c.create_s)).where(JOBS.c.state == State.QUEUED)
