@@ -86,12 +86,13 @@ def confine(bounds: Bounds) -> None:
     Data memory is what is bounded, not address space: numeric libraries reserve much of that and
     never use it.
     """
+    if bounds.duration_s is not None:
+        # A decoder that hangs in C hears no signal handler of Python. Its thread is started before
+        # memory is bounded.
+        timer = threading.Timer(bounds.duration_s, os._exit, (TOO_LATE,))
+        timer.daemon = True
+        timer.start()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if bounds.memory_mib is not None:
         limit = bounds.memory_mib << 20
         resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
-    if bounds.duration_s is not None:
-        # A decoder that hangs in C hears no signal handler of Python.
-        timer = threading.Timer(bounds.duration_s, os._exit, (TOO_LATE,))
-        timer.daemon = True
-        timer.start()

@@ -177,7 +177,7 @@ def _check(spec: ReconstructSpec, field: Callable[[str], str]) -> None:
     within(spec.resolution_px, 64, 8192, field("settings.resolution_px"))
     within(spec.frame_step, 1, 1_000_000, field("settings.frame_step"))
     within(spec.holdout_views, 0, 1_000_000, field("settings.holdout_views"))
-    within(spec.max_texture_faces, 1, 100_000_000, field("settings.max_texture_faces"))
+    within(spec.max_texture_faces, 4, 100_000_000, field("settings.max_texture_faces"))
     if spec.voxel_m is not None:
         within(spec.voxel_m, 1e-9, 1e9, field("settings.voxel_m"))
     try:
