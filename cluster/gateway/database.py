@@ -47,7 +47,13 @@ class Database:
             ) from error
 
     async def read(self, function: Callable[[Connection], T]) -> T:
-        """Runs a function that only reads."""
+        """Runs a function that only reads, in a moment.
+
+        SQLite answers from memory, and in WAL mode never waits for writers: there the way to a
+        thread and back would take longer than the answer, most of all under load.
+        """
+        if self.is_sqlite:
+            return self.read_now(function)
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._readers, self.read_now, function)
 

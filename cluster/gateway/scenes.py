@@ -1,5 +1,6 @@
 """Finished scenes."""
 
+import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,7 +65,7 @@ class Scenes:
         """
         await self.get(principal, scene_id)
         folder = self._folders.scene(scene_id)
-        return await self._database.read(lambda _connection: load_manifest(folder))
+        return await asyncio.to_thread(load_manifest, folder)
 
     async def file(self, principal: str, scene_id: str, name: str) -> SceneFile:
         """Returns a file that the manifest of a scene lists; the name is looked up, never joined.

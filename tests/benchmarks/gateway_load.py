@@ -196,6 +196,9 @@ def measure(options: argparse.Namespace) -> dict[str, float]:
             server.communicate(timeout=60)
     seconds = np.array(said["get"]["seconds"]) * 1000
     third = max(1, len(memory_mib) // 3)
+    for part, result in said.items():
+        for error in result["errors"]:
+            print(f"{part}: {error}", file=sys.stderr)
     return {
         "get_p50_ms": float(np.percentile(seconds, 50)),
         "get_p99_ms": float(np.percentile(seconds, 99)),

@@ -32,6 +32,8 @@ async def play(jobs: PlayedJobs) -> None:
 
 async def main() -> None:
     """Serves until SIGTERM."""
+    # As `worldloom serve` does.
+    sys.setswitchinterval(0.001)
     made: list[PlayedJobs] = []
 
     def launcher(folders: Folders) -> PlayedJobs:
