@@ -48,10 +48,12 @@ class AssetServicer(asset_service_pb2_grpc.AssetServiceServicer):
         upload_id = id_of(request.name, "uploads")
         if not request.HasField("crc32c"):
             raise ConfigError("crc32c of the data is required", field="crc32c")
+        # Each look at a field of bytes copies it.
+        data = request.data
         received = await self._core.assets.write_part(
-            caller(), upload_id, request.offset_bytes, request.data, request.crc32c
+            caller(), upload_id, request.offset_bytes, data, request.crc32c
         )
-        self._core.meters.received_bytes.inc(len(request.data))
+        self._core.meters.received_bytes.inc(len(data))
         return pb2.UploadPartResponse(received_bytes=received)
 
     async def GetUpload(self, request: pb2.GetUploadRequest, context: Any) -> pb2.Upload:  # noqa: N802
