@@ -102,6 +102,10 @@ class GatewayConfig:
         """Where files under way are."""
         return self.data / "uploads"
 
+    def asset_path(self, asset_id: str) -> Path:
+        """Returns where an asset lies."""
+        return self.assets_folder / asset_id[-2:] / asset_id
+
     def make_folders(self) -> None:
         """Makes all folders, for the user of this process alone."""
         for folder in (

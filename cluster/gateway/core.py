@@ -12,6 +12,7 @@ from pathlib import Path
 from cluster.gateway.assets import Assets
 from cluster.gateway.config import GatewayConfig
 from cluster.gateway.database import Database, sqlite_url
+from cluster.gateway.disk import Disk
 from cluster.gateway.events import EventHub
 from cluster.gateway.folders import Folders
 from cluster.gateway.jobs import Jobs
@@ -22,6 +23,7 @@ from cluster.gateway.records import ClusterSample
 from cluster.gateway.scenes import Scenes
 from cluster.gateway.supervisor import Supervisor
 from cluster.gateway.tokens import Tokens
+from cluster.gateway.uploads import Uploads
 from worldloom.errors import StoreError
 
 LauncherFactory = Callable[[Folders], JobLauncher]
@@ -35,6 +37,8 @@ class Core:
     config: GatewayConfig
     database: Database
     tokens: Tokens
+    disk: Disk
+    uploads: Uploads
     assets: Assets
     folders: Folders
     jobs: Jobs
@@ -82,8 +86,10 @@ def open_core(config: GatewayConfig, launcher: LauncherFactory) -> Core:
         # Nobody else uses the database, so that what the last process left is ours at once.
         name = "only"
     meters = Meters()
-    assets = Assets(database, config)
-    folders = Folders(config, assets)
+    disk = Disk()
+    uploads = Uploads(database, config, disk)
+    assets = Assets(database, config, disk, uploads)
+    folders = Folders(config)
     hub = EventHub(database)
     started = launcher(folders)
     supervisor = Supervisor(database, config, hub, assets, folders, started, name)
@@ -91,6 +97,8 @@ def open_core(config: GatewayConfig, launcher: LauncherFactory) -> Core:
         config,
         database,
         Tokens(database),
+        disk,
+        uploads,
         assets,
         folders,
         Jobs(database, config, hub, supervisor.wake),

@@ -3,7 +3,6 @@
 import shutil
 from pathlib import Path
 
-from cluster.gateway.assets import Assets
 from cluster.gateway.config import GatewayConfig
 from cluster.gateway.specs import JobSpec
 from cluster.worker.task import FileSpec, Output, save_task
@@ -15,12 +14,10 @@ class Folders:
 
     Args:
         config: Where.
-        assets: Where the files of callers are.
     """
 
-    def __init__(self, config: GatewayConfig, assets: Assets) -> None:
+    def __init__(self, config: GatewayConfig) -> None:
         self._config = config
-        self._assets = assets
 
     def job(self, launch_id: str) -> Path:
         """Returns the folder of a job, whichever try it is."""
@@ -43,7 +40,7 @@ class Folders:
         """
         folder = self.job(job_id)
         files = {
-            asset: FileSpec(str(self._assets.path(asset).resolve()), name)
+            asset: FileSpec(str(self._config.asset_path(asset).resolve()), name)
             for asset, name in names.items()
         }
         scene_folder = self.scene(spec.scene_id or job_id).resolve()
@@ -59,7 +56,7 @@ class Folders:
 
     def take_output(self, job_id: str, output: Output) -> None:
         """Moves the file that a job made to the assets, under the id of the job."""
-        target = self._assets.path(job_id)
+        target = self._config.asset_path(job_id)
         source = self.job(job_id) / output.path
         target.parent.mkdir(parents=True, exist_ok=True)
         if source.is_symlink() or not source.resolve().is_relative_to(self.job(job_id).resolve()):

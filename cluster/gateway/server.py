@@ -131,7 +131,7 @@ class Gateway:
                 await self._queue
         if self._http is not None:
             await self._http.cleanup()
-        self._core.assets.close()
+        self._core.disk.close()
         self._core.database.close()
 
     async def _start_http(self, address: str) -> None:

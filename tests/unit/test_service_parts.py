@@ -317,7 +317,7 @@ def test_a_second_gateway_on_one_folder_is_refused(tmp_path: Path):
         with pytest.raises(StoreError, match="another gateway"):
             open_core(config, lambda folders: LocalProcesses(folders.job))
     finally:
-        core.assets.close()
+        core.disk.close()
         core.database.close()
 
 

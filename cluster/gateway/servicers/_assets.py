@@ -32,7 +32,7 @@ class AssetServicer(asset_service_pb2_grpc.AssetServiceServicer):
         lifetime_s = None
         if request.HasField("lifetime"):
             lifetime_s = request.lifetime.seconds + request.lifetime.nanos / 1e9
-        upload = await self._core.assets.start_upload(
+        upload = await self._core.uploads.start(
             caller(),
             request.display_name,
             request.size_bytes,
@@ -50,7 +50,7 @@ class AssetServicer(asset_service_pb2_grpc.AssetServiceServicer):
             raise ConfigError("crc32c of the data is required", field="crc32c")
         # Each look at a field of bytes copies it.
         data = request.data
-        received = await self._core.assets.write_part(
+        received = await self._core.uploads.write_part(
             caller(), upload_id, request.offset_bytes, data, request.crc32c
         )
         self._core.meters.received_bytes.inc(len(data))
@@ -59,17 +59,17 @@ class AssetServicer(asset_service_pb2_grpc.AssetServiceServicer):
     async def GetUpload(self, request: pb2.GetUploadRequest, context: Any) -> pb2.Upload:  # noqa: N802
         """Says what of an upload is there."""
         upload_id = id_of(request.name, "uploads")
-        upload = await self._core.assets.get_upload(caller(), upload_id)
+        upload = await self._core.uploads.get(caller(), upload_id)
         return upload_to_pb(upload, self._part_bytes)
 
     async def CommitUpload(self, request: pb2.CommitUploadRequest, context: Any) -> pb2.Asset:  # noqa: N802
         """Makes an asset of an upload."""
         upload_id = id_of(request.name, "uploads")
-        return asset_to_pb(await self._core.assets.commit(caller(), upload_id, request.sha256))
+        return asset_to_pb(await self._core.uploads.commit(caller(), upload_id, request.sha256))
 
     async def CancelUpload(self, request: pb2.CancelUploadRequest, context: Any) -> Empty:  # noqa: N802
         """Gives an upload up."""
-        await self._core.assets.cancel(caller(), id_of(request.name, "uploads"))
+        await self._core.uploads.cancel(caller(), id_of(request.name, "uploads"))
         return Empty()
 
     async def ImportAsset(self, request: pb2.ImportAssetRequest, context: Any) -> pb2.Asset:  # noqa: N802
