@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -35,6 +36,7 @@ from cluster.rpc import (
 JOBS = 10
 PART_BYTES = 4 << 20
 FILE_PARTS = 16
+_LATE_S = 10.0
 
 
 @dataclass
@@ -116,13 +118,24 @@ class Load:
                 await asyncio.sleep(due_s - now_s)
             tasks.append(asyncio.create_task(self._get(random.choice(names), count)))
             count += 1
-        await asyncio.gather(*tasks)
+        _, late = await asyncio.wait(tasks, timeout=_LATE_S)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
 
     async def _get(self, name: str, n: int) -> None:
+        """Calls once; what fails or does not come back counts as an error, with its time."""
         request = reconstruction_service_pb2.GetReconstructionJobRequest(name=name)
         start_s = time.monotonic()
-        await self.jobs(2 + n % 2).GetReconstructionJob(request, metadata=self.who, timeout=30)
-        self.tally.seconds.append(time.monotonic() - start_s)
+        try:
+            await self.jobs(2 + n % 2).GetReconstructionJob(request, metadata=self.who, timeout=30)
+        except grpc.aio.AioRpcError as error:
+            self.tally.errors.append(f"GetJob {error.code().name}")
+        except asyncio.CancelledError:
+            self.tally.errors.append("GetJob did not come back")
+            raise
+        finally:
+            self.tally.seconds.append(time.monotonic() - start_s)
 
     async def run(self, part: str, names: list[str], options: argparse.Namespace) -> Tally:
         """Makes one kind of load."""
@@ -138,7 +151,11 @@ class Load:
                 for item in work:
                     item.close()
         done = await asyncio.gather(*kinds[part], return_exceptions=True)
-        self.tally.errors = [str(item)[:200] for item in done if isinstance(item, BaseException)]
+        self.tally.errors += [
+            f"{part} {item.code().name if isinstance(item, grpc.aio.AioRpcError) else item!r}"
+            for item in done
+            if isinstance(item, BaseException)
+        ]
         for channel in self.channels:
             await channel.close()
         return self.tally
@@ -196,9 +213,9 @@ def measure(options: argparse.Namespace) -> dict[str, float]:
             server.communicate(timeout=60)
     seconds = np.array(said["get"]["seconds"]) * 1000
     third = max(1, len(memory_mib) // 3)
-    for part, result in said.items():
-        for error in result["errors"]:
-            print(f"{part}: {error}", file=sys.stderr)
+    errors = Counter(error for result in said.values() for error in result["errors"])
+    for error, count in errors.most_common(8):
+        print(f"{count} x {error}", file=sys.stderr)
     return {
         "get_p50_ms": float(np.percentile(seconds, 50)),
         "get_p99_ms": float(np.percentile(seconds, 99)),
@@ -207,7 +224,7 @@ def measure(options: argparse.Namespace) -> dict[str, float]:
         "upload_mb_per_s": said["upload"]["bytes"] / 1e6 / options.seconds,
         "watch_events": float(said["watch"]["events"]),
         "watch_gaps": float(said["watch"]["gaps"]),
-        "errors": float(sum(len(part["errors"]) for part in said.values())),
+        "errors": float(errors.total()),
         "memory_first_mib": float(np.median(memory_mib[:third])),
         "memory_last_mib": float(np.median(memory_mib[-third:])),
         "gateway_cpu_s": process.user + process.system,
