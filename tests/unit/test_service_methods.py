@@ -31,6 +31,7 @@ from cluster.rpc import (
     scene_service_pb2_grpc,
 )
 from cluster.worker.task import Outcome, Output, TaskError
+from tests.benchmarks.gateway_fuzz import ALLOWED, fuzz
 from tests.gateway import Running, part, running
 from tests.shown import show_folder
 
@@ -555,5 +556,42 @@ def test_pages_hold_each_job_once(tmp_path: Path):
         request.page_token = "nonsense"
         error = await failure(stub.jobs.ListReconstructionJobs(request, metadata=who))
         assert details(error, details_pb2.BadRequest).field_violations[0].field == "page_token"
+
+    played(tmp_path, test)
+
+
+def test_gpu_time_is_charged_and_its_share_is_kept(tmp_path: Path):
+    async def test(gateway: Running) -> None:
+        who, stub = gateway.token(), stubs(gateway)
+        asset = await uploaded(gateway, who, b"video")
+        job = await stub.jobs.CreateReconstructionJob(job_request(asset), metadata=who)
+        job_id = job.name.partition("/")[2]
+        await begun(gateway, job_id)
+        await asyncio.sleep(0.1)
+        gateway.launcher.end(job_id, Outcome(TaskError("PlanError", "no overlap")))
+        watch = reconstruction_service_pb2.WatchReconstructionJobRequest(name=job.name)
+        async for _ in stub.jobs.WatchReconstructionJob(watch, metadata=who):
+            pass
+        get = reconstruction_service_pb2.GetReconstructionJobRequest(name=job.name)
+        charged = (await stub.jobs.GetReconstructionJob(get, metadata=who)).gpu_time
+        assert charged.seconds >= 60
+        quota = await stub.assets.GetQuota(asset_service_pb2.GetQuotaRequest(), metadata=who)
+        assert quota.used_gpu_time == charged
+        error = await failure(stub.jobs.CreateReconstructionJob(job_request(asset), metadata=who))
+        assert details(error, details_pb2.QuotaFailure).violations[0].subject == "gpu_minutes"
+        # The share of another caller is its own.
+        bob = gateway.token("bob")
+        other = await uploaded(gateway, bob, b"video")
+        await stub.jobs.CreateReconstructionJob(job_request(other), metadata=bob)
+
+    played(tmp_path, test, quotas=Quotas(max_gpu_minutes=1), job_gpus=5000.0)
+
+
+def test_malformed_requests_get_the_right_kind_of_code(tmp_path: Path):
+    async def test(gateway: Running) -> None:
+        port = int(gateway.address.rpartition(":")[2])
+        counts = await fuzz(port, gateway.core.tokens.create("fuzz"), 400, seed=1)
+        assert sum(counts.values()) == 400
+        assert {code for _, code in counts} <= ALLOWED
 
     played(tmp_path, test)
