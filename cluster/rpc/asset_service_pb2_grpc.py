@@ -142,7 +142,7 @@ class AssetServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ImportAsset(self, request, context):
-        """Makes an asset of a file in a folder or bucket that the operator allows by name.
+        """Makes an asset of a file in a folder that the operator allows by name.
         Scope: assets.write.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
