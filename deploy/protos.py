@@ -1,7 +1,6 @@
 """Generates cluster/rpc from proto/: messages, services, and their types.
 
-    python deploy/protos.py            writes cluster/rpc
-    python deploy/protos.py FOLDER     writes the same elsewhere, to compare
+Without an argument it writes cluster/rpc; with a folder, the same there, to compare.
 """
 
 import re
@@ -45,8 +44,9 @@ def generate(target: Path) -> None:
         (target / "__init__.py").write_text(HEADER)
         for made in sorted((Path(scratch) / "worldloom" / "v1").iterdir()):
             # protoc imports by the path of the .proto; here the modules lie in our own package.
-            text = re.sub(r"\bfrom worldloom\.v1 import", f"from {PACKAGE} import", made.read_text())
-            (target / made.name).write_text(text)
+            text = made.read_text()
+            ours = re.sub(r"\bfrom worldloom\.v1 import", f"from {PACKAGE} import", text)
+            (target / made.name).write_text(ours)
 
 
 def main() -> None:

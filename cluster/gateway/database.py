@@ -49,8 +49,8 @@ class Database:
     async def read(self, function: Callable[[Connection], T]) -> T:
         """Runs a function that only reads, in a moment.
 
-        SQLite answers from memory, and in WAL mode never waits for writers: it is asked on the loop,
-        without the way to a thread and back.
+        SQLite answers from memory, and in WAL mode never waits for writers: it is asked on the
+        loop, without the way to a thread and back.
         """
         if self.is_sqlite:
             return self.read_now(function)
