@@ -2,12 +2,12 @@
 # The commands themselves are poe tasks in pyproject.toml.
 POE := .venv/bin/poe --quiet
 
-.PHONY: setup demo test interop lint bench pages docs clean
+.PHONY: setup demo test interop lint bench pages docs load fuzz contract clean
 
 setup:
 	@deploy/setup.sh
 
-demo test interop lint bench docs: setup
+demo test interop lint bench docs load fuzz contract: setup
 	@$(POE) $@
 
 pages: setup
@@ -15,4 +15,4 @@ pages: setup
 	@$(POE) $@
 
 clean:
-	rm -rf .venv .interop build dist out .pytest_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info
+	rm -rf .venv .interop .buf build dist out .pytest_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info

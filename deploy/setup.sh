@@ -80,7 +80,7 @@ pip=("$venv/bin/python" -m pip --disable-pip-version-check install --no-input -q
 echo "setup: installing Python packages (a few minutes the first time)"
 # torch goes first and alone, so that a build offered by the local pip configuration is taken.
 "${pip[@]}" torch
-"${pip[@]}" -e '.[dev,learned,e57]'
+"${pip[@]}" -e '.[dev,learned,e57,postgres]'
 echo "setup: compiling kernels (a minute)"
 # numba looks at the file of a kernel only, not at those of the kernels that it calls.
 find worldloom -name '*.nb[ic]' -delete

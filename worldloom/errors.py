@@ -75,3 +75,39 @@ class ExportError(WorldloomError):
 
 class RunnerError(WorldloomError):
     """An execution back end that cannot run work (ids: address, stage)."""
+
+
+class NotFoundError(WorldloomError):
+    """A resource of the service that is not there, or not the caller's (ids: name)."""
+
+
+class AlreadyExistsError(WorldloomError):
+    """A request id that was used for another request (ids: name)."""
+
+
+class PreconditionError(WorldloomError):
+    """A resource of the service whose state does not allow it (ids: name)."""
+
+
+class ChecksumError(WorldloomError):
+    """Bytes that are not those that were sent (ids: name, offset)."""
+
+
+class QuotaError(WorldloomError):
+    """What is above the share of a caller (ids: subject, value, limit)."""
+
+
+class BusyError(WorldloomError):
+    """A service that has too much to do at the moment (ids: retry_s)."""
+
+
+class CredentialError(WorldloomError):
+    """A caller who does not say who it is, or not credibly."""
+
+
+class AccessError(WorldloomError):
+    """A caller who may not do this (ids: scope)."""
+
+
+class ServiceError(WorldloomError):
+    """A service that cannot be reached, or that failed (ids: code)."""

@@ -17,9 +17,12 @@ from cluster.cli._metrics import Metrics
 from cluster.cli._panorama import Panoramas
 from cluster.cli._reconstruct import Reconstruct
 from cluster.cli._refine import Refine
+from cluster.cli._remote import Remote
 from cluster.cli._render import Render
 from cluster.cli._report import Report
+from cluster.cli._serve import Serve
 from cluster.cli._terminal import stdout_kept_clean, write_json
+from cluster.cli._tokens import TokenAdmin
 from cluster.cli._view import View
 from worldloom.errors import ConfigError, WorldloomError
 
@@ -37,6 +40,9 @@ Command = (
     | Annotated[Render, tyro.conf.subcommand("render")]
     | Annotated[Report, tyro.conf.subcommand("report")]
     | Annotated[View, tyro.conf.subcommand("view")]
+    | Annotated[Serve, tyro.conf.subcommand("serve")]
+    | Annotated[Remote, tyro.conf.subcommand("remote")]
+    | Annotated[TokenAdmin, tyro.conf.subcommand("tokens")]
 )
 
 

@@ -1,0 +1,1 @@
+"""The gateway: the service that speaks gRPC. It validates, authorises, stores and submits."""

@@ -1,0 +1,259 @@
+"""What stands before every method: who calls, may they, is there room, and what went wrong."""
+
+import asyncio
+import contextvars
+import logging
+import time
+from collections import Counter
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, NoReturn
+
+import grpc
+import grpc.aio
+from google.protobuf.message import DecodeError
+from google.rpc import status_pb2
+from sqlalchemy.exc import OperationalError
+
+from cluster.gateway.config import Quotas
+from cluster.gateway.meters import Meters
+from cluster.gateway.scopes import OPEN_METHODS, SCOPES, Scope
+from cluster.gateway.status import status_of
+from cluster.gateway.tokens import Principal, Tokens
+from worldloom.errors import (
+    AccessError,
+    BusyError,
+    ConfigError,
+    CredentialError,
+    ServiceError,
+    WorldloomError,
+)
+
+_logger = logging.getLogger(__name__)
+_DETAILS = "grpc-status-details-bin"
+_LONGEST_CALL_S = 600.0
+_RETRY_S = 1.0
+LOCAL = Principal("local", frozenset(Scope))
+"""Who calls where no tokens are asked for."""
+_ANYBODY = Principal("anybody", frozenset())
+_caller: contextvars.ContextVar[Principal] = contextvars.ContextVar("caller")
+
+
+def caller() -> str:
+    """Returns who calls the method that is running."""
+    return _caller.get().name
+
+
+class _Malformed:
+    """In the place of a request that is no message."""
+
+
+class Guard(grpc.aio.ServerInterceptor):
+    """Authenticates, authorises, admits, measures, and turns errors into statuses.
+
+    The token is checked before anything of the request is read into a message.
+
+    Args:
+        tokens: None where every caller is let in as `LOCAL`.
+        quotas: How many calls a caller may have at a time.
+        meters: Where calls are counted.
+    """
+
+    def __init__(self, tokens: Tokens | None, quotas: Quotas, meters: Meters) -> None:
+        self._tokens = tokens
+        self._quotas = quotas
+        self._meters = meters
+        self._calls: Counter[str] = Counter()
+        self._streams: Counter[str] = Counter()
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[Any], Awaitable[Any]],
+        handler_call_details: Any,
+    ) -> Any:
+        """Returns the handler of a call, with the guard around it."""
+        method: str = handler_call_details.method
+        handler = await continuation(handler_call_details)
+        if handler is None:
+            return None
+        try:
+            principal = await self._admit(method, handler_call_details.invocation_metadata)
+        except (WorldloomError, OperationalError) as error:
+            return _refusal(handler, self._ended(method, error))
+        return self._guarded(handler, method, principal)
+
+    async def _admit(self, method: str, metadata: Any) -> Principal:
+        if method in OPEN_METHODS:
+            return _ANYBODY
+        scope = SCOPES.get(method)
+        if scope is None:
+            raise AccessError("this method is open to nobody", scope=method)
+        if self._tokens is None:
+            return LOCAL
+        principal = await self._tokens.principal(_bearer(metadata))
+        if scope not in principal.scopes:
+            raise AccessError(
+                f"the token lacks the scope {scope}; ask the operator for one that has it",
+                scope=scope,
+            )
+        return principal
+
+    @contextmanager
+    def _counted(self, principal: Principal, is_stream: bool) -> Any:
+        """Holds a place among the calls of a caller."""
+        counts = self._streams if is_stream else self._calls
+        limit = self._quotas.max_watches if is_stream else self._quotas.max_calls
+        if counts[principal.name] >= limit:
+            what = "streams" if is_stream else "calls"
+            raise BusyError(
+                f"you have {limit} {what} open, which is your share; end some, or wait",
+                retry_s=_RETRY_S,
+            )
+        counts[principal.name] += 1
+        try:
+            yield
+        finally:
+            counts[principal.name] -= 1
+            if not counts[principal.name]:
+                del counts[principal.name]
+
+    def _guarded(self, handler: Any, method: str, principal: Principal) -> Any:
+        """The handler with everything around it; its kind stays."""
+        deserialize = _tolerant(handler.request_deserializer)
+        if handler.response_streaming:
+            stream = handler.stream_stream if handler.request_streaming else handler.unary_stream
+            make = (
+                grpc.stream_stream_rpc_method_handler
+                if handler.request_streaming
+                else grpc.unary_stream_rpc_method_handler
+            )
+
+            async def streamed(request: Any, context: Any) -> AsyncGenerator[Any]:
+                async with self._watched(method, context, None):
+                    with self._counted(principal, is_stream=True):
+                        _require_message(request)
+                        _caller.set(principal)
+                        async for message in stream(request, context):
+                            yield message
+
+            return make(streamed, deserialize, handler.response_serializer)
+
+        async def answered(request: Any, context: Any) -> Any:
+            async with self._watched(method, context, _LONGEST_CALL_S):
+                with self._counted(principal, is_stream=False):
+                    _require_message(request)
+                    _caller.set(principal)
+                    return await handler.unary_unary(request, context)
+
+        if handler.request_streaming:
+            raise ServiceError(f"{method} takes a stream, which no method of ours does")
+        return grpc.unary_unary_rpc_method_handler(
+            answered, deserialize, handler.response_serializer
+        )
+
+    @asynccontextmanager
+    async def _watched(
+        self, method: str, context: Any, longest_s: float | None
+    ) -> AsyncGenerator[None]:
+        """Measures a call, bounds its time, and turns what it raises into its status."""
+        start_s = time.monotonic()
+        try:
+            async with asyncio.timeout(longest_s):
+                yield
+        except (WorldloomError, OperationalError, TimeoutError) as error:
+            await _abort(context, self._ended(method, error))
+        except (asyncio.CancelledError, GeneratorExit):
+            self._meters.calls.labels(method, "CANCELLED").inc()
+            raise
+        except grpc.aio.AbortError:
+            # Of the servicers for health and reflection; ours raise errors.
+            self._meters.calls.labels(method, "ABORTED").inc()
+            raise
+        except Exception:  # The boundary of the process: what is left is a defect.
+            _logger.exception("%s broke", method)
+            await _abort(context, self._ended(method, None))
+        else:
+            self._meters.calls.labels(method, "OK").inc()
+            if longest_s is not None:
+                self._meters.seconds.labels(method).observe(time.monotonic() - start_s)
+
+    def _ended(self, method: str, error: Exception | None) -> status_pb2.Status:
+        """The status of a call that failed, counted."""
+        if error is None:
+            code = grpc.StatusCode.INTERNAL
+            status = status_pb2.Status(
+                code=code.value[0], message="a defect of the service; its log has the trace"
+            )
+        elif isinstance(error, WorldloomError):
+            status = status_of(error)
+        elif isinstance(error, TimeoutError):
+            code = grpc.StatusCode.DEADLINE_EXCEEDED
+            status = status_pb2.Status(code=code.value[0], message="the call took too long")
+        else:
+            _logger.warning("the database does not answer: %s", error)
+            text = "the database of the service does not answer; try again"
+            status = status_of(ServiceError(text, retry_s=_RETRY_S))
+        self._meters.calls.labels(method, _code(status).name).inc()
+        return status
+
+
+def _bearer(metadata: Any) -> str:
+    """The token that came with a call; empty where none did."""
+    values = [value for key, value in metadata or () if key == "authorization"]
+    kind, _, token = values[0].partition(" ") if len(values) == 1 else ("", "", "")
+    if kind.lower() != "bearer" or not isinstance(token, str):
+        raise CredentialError(
+            "this call needs a token; ask the operator for one and send it as "
+            "'authorization: Bearer TOKEN'"
+        )
+    return token.strip()
+
+
+def _tolerant(deserialize: Callable[[bytes], Any] | None) -> Callable[[bytes], Any] | None:
+    """Reads messages; what is none becomes a mark, as gRPC would say INTERNAL of it."""
+    if deserialize is None:
+        return None
+
+    def read(data: bytes) -> Any:
+        try:
+            return deserialize(data)
+        except (DecodeError, ValueError):
+            return _Malformed()
+
+    return read
+
+
+def _require_message(request: Any) -> None:
+    if isinstance(request, _Malformed):
+        raise ConfigError("the request is no message of the type that this method takes")
+
+
+def _refusal(handler: Any, status: status_pb2.Status) -> Any:
+    """A handler of the same kind that reads nothing and refuses."""
+
+    async def refuse(_request: Any, context: Any) -> NoReturn:
+        await _abort(context, status)
+
+    if handler.response_streaming:
+        make = (
+            grpc.stream_stream_rpc_method_handler
+            if handler.request_streaming
+            else grpc.unary_stream_rpc_method_handler
+        )
+
+        async def refuse_stream(_request: Any, context: Any) -> AsyncGenerator[bytes]:
+            await _abort(context, status)
+            yield b""
+
+        return make(refuse_stream)
+    return grpc.unary_unary_rpc_method_handler(refuse)
+
+
+def _code(status: status_pb2.Status) -> grpc.StatusCode:
+    return next(code for code in grpc.StatusCode if code.value[0] == status.code)
+
+
+async def _abort(context: Any, status: status_pb2.Status) -> NoReturn:
+    details = ((_DETAILS, status.SerializeToString()),)
+    await context.abort(_code(status), status.message, details)
+    raise AssertionError("abort returned")

@@ -1,0 +1,305 @@
+"""Files under way: parts in any order, checked, and made an asset in the end."""
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from cluster.gateway.config import GatewayConfig
+from cluster.gateway.database import Database
+from cluster.gateway.disk import Disk, digest_of, move, write_part
+from cluster.gateway.identifiers import checked_file_name, new_id
+from cluster.gateway.ownership import asset_from_row, own_row, requested_row, reused
+from cluster.gateway.quota import require_bytes
+from cluster.gateway.records import AssetRecord, Span, UploadRecord
+from cluster.gateway.spans import merged, missing
+from cluster.gateway.tables import ASSETS, PARTS, UPLOADS
+from worldloom.errors import ChecksumError, ConfigError, NotFoundError, PreconditionError
+
+_LEAST_LIFETIME_S = 60.0
+
+
+class Uploads:
+    """Takes files.
+
+    Args:
+        database: Where their records are.
+        config: Folders and limits.
+        disk: Threads for what blocks.
+        clock: Seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        config: GatewayConfig,
+        disk: Disk,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._database = database
+        self._config = config
+        self._disk = disk
+        self._clock = clock
+        self._writing: dict[str, int] = {}
+        self._committing: dict[str, asyncio.Lock] = {}
+
+    async def start(
+        self,
+        principal: str,
+        display_name: str,
+        size_bytes: int,
+        request_id: str | None,
+        lifetime_s: float | None,
+    ) -> UploadRecord:
+        """Begins an upload.
+
+        Raises:
+            ConfigError: name, size or lifetime make no sense.
+            QuotaError: the file is above the share of the caller.
+            AlreadyExistsError: the request id was used for another file.
+        """
+        name = checked_file_name(display_name)
+        if not 1 <= size_bytes <= self._config.max_asset_bytes:
+            raise ConfigError(
+                f"size_bytes must be 1 to {self._config.max_asset_bytes}, got {size_bytes}",
+                field="size_bytes",
+            )
+        if lifetime_s is not None and not lifetime_s >= _LEAST_LIFETIME_S:
+            raise ConfigError(
+                f"lifetime must be at least {_LEAST_LIFETIME_S:.0f} s", field="lifetime"
+            )
+        now_s = self._clock()
+        row = {
+            "id": new_id(now_s),
+            "principal": principal,
+            "display_name": name,
+            "size_bytes": size_bytes,
+            "create_s": now_s,
+            "expire_s": now_s + self._config.upload_lifetime_s,
+            "lifetime_s": lifetime_s,
+            "request_id": request_id,
+        }
+
+        def start(connection: Connection) -> UploadRecord:
+            known = requested_row(connection, UPLOADS, principal, request_id)
+            if known is not None:
+                if (known["display_name"], known["size_bytes"]) != (name, size_bytes):
+                    raise reused(request_id)
+                return _upload(connection, known)
+            require_bytes(connection, self._config.quotas, principal, size_bytes)
+            connection.execute(insert(UPLOADS), row)
+            return _upload(connection, row | {"asset_id": None})
+
+        return await self._database.write(start)
+
+    async def write_part(
+        self, principal: str, upload_id: str, offset: int, data: bytes, crc32c: int
+    ) -> int:
+        """Writes one part and returns how many bytes of the file are there.
+
+        Raises:
+            ConfigError: the part lies outside of the file, or is empty or too large.
+            ChecksumError: it is not what was sent.
+            NotFoundError: there is no such upload of the caller.
+            PreconditionError: it is finished.
+            QuotaError: the disk is full.
+        """
+        if not 1 <= len(data) <= self._config.max_part_bytes:
+            raise ConfigError(
+                f"data must have 1 to {self._config.max_part_bytes} bytes, got {len(data)}",
+                field="data",
+            )
+        upload = await self.get(principal, upload_id)
+        end = offset + len(data)
+        if offset < 0 or end > upload.size_bytes:
+            raise ConfigError(
+                f"bytes {offset} to {end} are not within a file of {upload.size_bytes}",
+                field="offset_bytes",
+            )
+        if upload.asset_id is not None or upload_id in self._committing:
+            raise PreconditionError(f"uploads/{upload_id} takes no more parts", name=upload_id)
+        path = self._config.uploads_folder / upload_id
+        self._writing[upload_id] = self._writing.get(upload_id, 0) + 1
+        try:
+            await self._disk.run(lambda: write_part(path, offset, data, crc32c))
+            return await self._database.write(
+                lambda connection: self._received(connection, upload_id, Span(offset, end))
+            )
+        finally:
+            self._writing[upload_id] -= 1
+            if not self._writing[upload_id]:
+                del self._writing[upload_id]
+
+    async def get(self, principal: str, upload_id: str) -> UploadRecord:
+        """Says what of an upload is there.
+
+        Raises:
+            NotFoundError: there is no such upload of the caller.
+        """
+        return await self._database.read(
+            lambda connection: _upload(
+                connection, own_row(connection, UPLOADS, principal, upload_id)
+            )
+        )
+
+    async def commit(self, principal: str, upload_id: str, sha256: bytes) -> AssetRecord:
+        """Makes an asset of an upload; of one that is an asset already, returns it.
+
+        Raises:
+            ConfigError: the digest is no SHA-256.
+            NotFoundError: there is no such upload of the caller.
+            PreconditionError: parts are missing, or are just being written.
+            ChecksumError: the file is not what the caller has; its parts are forgotten.
+        """
+        if len(sha256) != hashlib.sha256().digest_size:
+            raise ConfigError(f"sha256 must have 32 bytes, got {len(sha256)}", field="sha256")
+        lock = self._committing.setdefault(upload_id, asyncio.Lock())
+        async with lock:
+            try:
+                return await self._commit(principal, upload_id, sha256)
+            finally:
+                self._committing.pop(upload_id, None)
+
+    async def _commit(self, principal: str, upload_id: str, sha256: bytes) -> AssetRecord:
+        upload = await self.get(principal, upload_id)
+        if upload.asset_id is not None:
+            asset = await self._asset(principal, upload.asset_id)
+            if asset.sha256 != sha256:
+                raise _altered(upload_id)
+            return asset
+        gaps = missing(upload.received, upload.size_bytes)
+        if gaps or upload_id in self._writing:
+            what = f"bytes {gaps[0].start} to {gaps[0].end}" if gaps else "a part under way"
+            raise PreconditionError(
+                f"uploads/{upload_id} lacks {what}; GetUpload says what is there", name=upload_id
+            )
+        draft = self._config.uploads_folder / upload_id
+        # The id of the asset is that of the upload, so that a commit that was cut off goes on.
+        target = self._config.asset_path(upload_id)
+        found = await self._disk.run(lambda: digest_of(draft if draft.exists() else target))
+        if found != sha256:
+            await self._database.write(lambda connection: _forget_parts(connection, upload_id))
+            raise _altered(upload_id)
+        await self._disk.run(lambda: move(draft, target))
+        return await self._database.write(
+            lambda connection: self._register(connection, upload_id, sha256)
+        )
+
+    async def cancel(self, principal: str, upload_id: str) -> None:
+        """Gives an upload up.
+
+        Raises:
+            NotFoundError: there is no such upload of the caller.
+            PreconditionError: it is an asset.
+        """
+
+        def forget(connection: Connection) -> None:
+            row = own_row(connection, UPLOADS, principal, upload_id)
+            if row["asset_id"] is not None:
+                raise PreconditionError(
+                    f"uploads/{upload_id} is an asset already; delete that", name=upload_id
+                )
+            connection.execute(delete(UPLOADS).where(UPLOADS.c.id == upload_id))
+
+        await self._database.write(forget)
+        await self._disk.run(
+            lambda: (self._config.uploads_folder / upload_id).unlink(missing_ok=True)
+        )
+
+    def _received(self, connection: Connection, upload_id: str, span: Span) -> int:
+        row = connection.execute(
+            select(UPLOADS.c.asset_id).where(UPLOADS.c.id == upload_id)
+        ).first()
+        if row is None or row[0] is not None:
+            raise PreconditionError(f"uploads/{upload_id} takes no more parts", name=upload_id)
+        touching = (
+            PARTS.c.upload_id == upload_id,
+            PARTS.c.start_bytes <= span.end,
+            PARTS.c.end_bytes >= span.start,
+        )
+        # Neighbours become one row, so that a finished file has a single one.
+        near = connection.execute(select(PARTS).where(*touching)).all()
+        connection.execute(delete(PARTS).where(*touching))
+        (whole,) = merged([span, *(Span(part.start_bytes, part.end_bytes) for part in near)])
+        values = {"upload_id": upload_id, "start_bytes": whole.start, "end_bytes": whole.end}
+        connection.execute(insert(PARTS), values)
+        connection.execute(
+            update(UPLOADS)
+            .where(UPLOADS.c.id == upload_id)
+            .values(expire_s=self._clock() + self._config.upload_lifetime_s)
+        )
+        return sum(part.end - part.start for part in _spans(connection, upload_id))
+
+    def _register(self, connection: Connection, upload_id: str, sha256: bytes) -> AssetRecord:
+        row = (
+            connection.execute(select(UPLOADS).where(UPLOADS.c.id == upload_id)).mappings().first()
+        )
+        if row is None:
+            raise NotFoundError(f"uploads/{upload_id} was given up", name=upload_id)
+        made = select(ASSETS).where(ASSETS.c.id == upload_id)
+        known = connection.execute(made).mappings().first()
+        if known is not None:
+            # Another gateway was quicker with the same commit.
+            return asset_from_row(dict(known))
+        now_s = self._clock()
+        lifetime_s = min(row["lifetime_s"] or float("inf"), self._config.asset_lifetime_s)
+        asset = {
+            "id": upload_id,
+            "principal": row["principal"],
+            "display_name": row["display_name"],
+            "size_bytes": row["size_bytes"],
+            "sha256": sha256,
+            "create_s": now_s,
+            "expire_s": now_s + lifetime_s,
+        }
+        connection.execute(insert(ASSETS), asset)
+        connection.execute(
+            update(UPLOADS).where(UPLOADS.c.id == upload_id).values(asset_id=upload_id)
+        )
+        connection.execute(delete(PARTS).where(PARTS.c.upload_id == upload_id))
+        return asset_from_row(asset)
+
+    def expired(self, connection: Connection, now_s: float) -> list[Path]:
+        """Forgets uploads that have expired, and returns the files to remove."""
+        query = select(UPLOADS.c.id).where(UPLOADS.c.expire_s < now_s, UPLOADS.c.asset_id.is_(None))
+        ended = connection.scalars(query).all()
+        connection.execute(delete(UPLOADS).where(UPLOADS.c.id.in_(ended)))
+        return [self._config.uploads_folder / upload_id for upload_id in ended]
+
+    async def _asset(self, principal: str, asset_id: str) -> AssetRecord:
+        return await self._database.read(
+            lambda connection: asset_from_row(own_row(connection, ASSETS, principal, asset_id))
+        )
+
+
+def _spans(connection: Connection, upload_id: str) -> tuple[Span, ...]:
+    query = select(PARTS.c.start_bytes, PARTS.c.end_bytes).where(PARTS.c.upload_id == upload_id)
+    return merged(Span(start, end) for start, end in connection.execute(query))
+
+
+def _upload(connection: Connection, row: dict[str, Any]) -> UploadRecord:
+    size = row["size_bytes"]
+    is_whole = row["asset_id"] is not None
+    return UploadRecord(
+        id=row["id"],
+        display_name=row["display_name"],
+        size_bytes=size,
+        received=(Span(0, size),) if is_whole else _spans(connection, row["id"]),
+        expire_s=row["expire_s"],
+        asset_id=row["asset_id"],
+    )
+
+
+def _altered(upload_id: str) -> ChecksumError:
+    return ChecksumError(
+        f"uploads/{upload_id} is not the file that its SHA-256 names; upload its parts again",
+        name=upload_id,
+    )
+
+
+def _forget_parts(connection: Connection, upload_id: str) -> None:
+    connection.execute(delete(PARTS).where(PARTS.c.upload_id == upload_id))

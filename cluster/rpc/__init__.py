@@ -1,0 +1,1 @@
+"""Generated from proto/ by deploy/protos.py; not to be edited."""

@@ -1,0 +1,147 @@
+"""The job that makes a scene."""
+
+import os
+import shutil
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from cluster.worker.archive import is_archive, unpack
+from cluster.worker.events import EventWriter
+from cluster.worker.task import FileSpec, InputSpec, Outcome, ReconstructSpec, Task
+from worldloom.api import ARTIFACTS_FOLDER, RunnerFactory, reconstruct_files
+from worldloom.bench import Bench
+from worldloom.depth import CHECK
+from worldloom.display import depth_picture, depth_span, existing_store, finished, shrunk
+from worldloom.export import load_manifest
+from worldloom.ingest import IngestLimits
+from worldloom.inline import InlineRunner
+from worldloom.stage import Progress
+
+_PREVIEW_WIDTH_PX = 480
+_MOST_DEPTH_PREVIEWS = 3
+INPUTS_FOLDER = "inputs"
+
+
+def reconstruct_job(
+    task: Task, spec: ReconstructSpec, folder: Path, events: EventWriter
+) -> Outcome:
+    """Makes a scene.
+
+    Args:
+        task: What to do.
+        spec: Its part that tells of the reconstruction.
+        folder: Of the job.
+        events: Told what happens.
+
+    Raises:
+        WorldloomError: it cannot be made.
+    """
+    inputs_folder = folder / INPUTS_FOLDER
+    shutil.rmtree(inputs_folder, ignore_errors=True)
+    inputs = [
+        _laid_out(source, task, inputs_folder / str(number))
+        for number, source in enumerate(spec.inputs)
+    ]
+    out = Path(task.scene_folder)
+    store_uri = task.store_uri or str(out / ARTIFACTS_FOLDER)
+    bounds = task.bounds
+    reconstruct_files(
+        [media for media, _ in inputs],
+        out,
+        spec.config(),
+        trajectories=[trajectory for _, trajectory in inputs if trajectory is not None],
+        every=spec.frame_step,
+        runner=_runner(task),
+        store_uri=store_uri,
+        limits=IngestLimits(
+            max_pixels=bounds.max_pixels,
+            max_frames=bounds.max_frames,
+            max_duration_s=bounds.max_video_s,
+        ),
+        on_progress=_with_previews(folder, store_uri, events),
+    )
+    shutil.rmtree(inputs_folder, ignore_errors=True)
+    picture = cv2.imread(str(out / "preview.png"), cv2.IMREAD_COLOR_RGB)
+    if picture is not None:
+        _show(
+            folder,
+            "scene.jpg",
+            "the finished scene",
+            shrunk(picture, 2 * _PREVIEW_WIDTH_PX),
+            events,
+        )
+    return Outcome(degraded=load_manifest(out).degraded)
+
+
+def _laid_out(source: InputSpec, task: Task, folder: Path) -> tuple[Path, Path | None]:
+    """Media and trajectory of one input, under the names that their owner gave them."""
+    folder.mkdir(parents=True)
+    media = _placed(task.files[source.media], folder / "media")
+    if is_archive(media.name):
+        media = unpack(media, folder / "unpacked", task.bounds)
+    if source.trajectory is None:
+        return media, None
+    trajectory = _placed(task.files[source.trajectory], folder / "trajectory")
+    if is_archive(trajectory.name):
+        trajectory = unpack(trajectory, folder / "cameras", task.bounds)
+    return media, trajectory
+
+
+def _placed(file: FileSpec, folder: Path) -> Path:
+    folder.mkdir()
+    place = folder / file.name
+    # A link and no copy: assets never change.
+    os.symlink(file.path, place)
+    return place
+
+
+def _runner(task: Task) -> RunnerFactory:
+    if task.runner == "inline":
+        return partial(InlineRunner, workers=len(os.sched_getaffinity(0)))
+    # Ray takes a second to import, which jobs without it need not wait for.
+    from cluster.ray_runner import RayConfig, RayRunner
+
+    return partial(RayRunner, workers=task.ray_workers, config=RayConfig())
+
+
+def _with_previews(folder: Path, store_uri: str, events: EventWriter) -> Callable[[Progress], None]:
+    def report(progress: Progress) -> None:
+        events(progress)
+        if progress.stage == CHECK.name and progress.total and progress.done == progress.total:
+            bench = existing_store(store_uri)
+            if bench is not None:
+                _show_depth(folder, bench, events)
+
+    return report
+
+
+def _show_depth(folder: Path, bench: Bench, events: EventWriter) -> None:
+    """Shows some views and their depth, side by side."""
+    results = list(finished(bench, CHECK))
+    finest = max((result.depth.width_px for result in results), default=0)
+    shown = {
+        result.depth.frame.view_id: result.depth
+        for result in results
+        if result.depth.width_px == finest
+    }
+    views = sorted(shown)[:: max(1, len(shown) // _MOST_DEPTH_PREVIEWS)][:_MOST_DEPTH_PREVIEWS]
+    for view in views:
+        ref = shown[view]
+        depth = bench.depth_map(ref).depth
+        image = bench.image(ref.frame, ref.width_px, ref.height_px)
+        pair = np.hstack([image, depth_picture(depth, *depth_span([depth]))])
+        title = f"{ref.frame.name} and its depth"
+        _show(
+            folder, f"depth_{view:05}_{finest}.jpg", title, shrunk(pair, _PREVIEW_WIDTH_PX), events
+        )
+
+
+def _show(folder: Path, name: str, title: str, picture: np.ndarray, events: EventWriter) -> None:
+    done, data = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    if done:
+        (folder / name).write_bytes(data.tobytes())
+        events.preview(title, "image/jpeg", name)

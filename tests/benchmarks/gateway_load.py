@@ -1,0 +1,282 @@
+"""The gateway under load on loopback: watchers, uploads and calls at the same time.
+
+    python -m tests.benchmarks.gateway_load [--seconds 60] [--gate]
+
+Client and gateway are processes of the same machine, so both take part of its cores.
+"""
+
+import argparse
+import asyncio
+import hashlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import google_crc32c
+import grpc.aio
+import numpy as np
+import psutil
+
+from cluster.rpc import (
+    asset_service_pb2,
+    asset_service_pb2_grpc,
+    reconstruction_service_pb2,
+    reconstruction_service_pb2_grpc,
+)
+
+JOBS = 10
+PART_BYTES = 4 << 20
+FILE_PARTS = 16
+_LATE_S = 10.0
+
+
+@dataclass
+class Tally:
+    """What was counted."""
+
+    seconds: list[float] = field(default_factory=list[float])
+    events: int = 0
+    gaps: int = 0
+    bytes: int = 0
+    errors: list[str] = field(default_factory=list[str])
+
+
+class Load:
+    """One process of clients.
+
+    Args:
+        address: Of the gateway.
+        token: Of the caller.
+    """
+
+    def __init__(self, address: str, token: str) -> None:
+        options = [
+            ("grpc.max_send_message_length", 16 << 20),
+            ("grpc.use_local_subchannel_pool", 1),
+        ]
+        self.channels = [grpc.aio.insecure_channel(address, options=options) for _ in range(4)]
+        self.who = (("authorization", f"Bearer {token}"),)
+        self.tally = Tally()
+
+    def jobs(self, n: int) -> Any:
+        return reconstruction_service_pb2_grpc.ReconstructionServiceStub(self.channels[n % 4])
+
+    async def watch(self, name: str, end_s: float) -> None:
+        """Follows a job and counts events, and those that are missing between."""
+        request = reconstruction_service_pb2.WatchReconstructionJobRequest(name=name)
+        call = self.jobs(0).WatchReconstructionJob(request, metadata=self.who)
+        last = 0
+        with suppress(asyncio.CancelledError):
+            async for message in call:
+                self.tally.gaps += message.event.sequence != last + 1
+                last = message.event.sequence
+                self.tally.events += 1
+                if time.monotonic() > end_s:
+                    break
+        call.cancel()
+
+    async def upload(self, end_s: float, data: bytes) -> None:
+        """Uploads files one after the other, with their checksums, and deletes them."""
+        stub: Any = asset_service_pb2_grpc.AssetServiceStub(self.channels[1])
+        crc32c = google_crc32c.value(data)
+        sha256 = hashlib.sha256(data * FILE_PARTS).digest()
+        while time.monotonic() < end_s:
+            start = asset_service_pb2.StartUploadRequest(
+                display_name="a.bin", size_bytes=PART_BYTES * FILE_PARTS
+            )
+            upload = await stub.StartUpload(start, metadata=self.who)
+            for n in range(FILE_PARTS):
+                await stub.UploadPart(
+                    asset_service_pb2.UploadPartRequest(
+                        name=upload.name, offset_bytes=n * PART_BYTES, data=data, crc32c=crc32c
+                    ),
+                    metadata=self.who,
+                )
+                self.tally.bytes += PART_BYTES
+            commit = asset_service_pb2.CommitUploadRequest(name=upload.name, sha256=sha256)
+            asset = await stub.CommitUpload(commit, metadata=self.who)
+            delete = asset_service_pb2.DeleteAssetRequest(name=asset.name)
+            await stub.DeleteAsset(delete, metadata=self.who)
+
+    async def get(self, names: list[str], rate: float, end_s: float) -> None:
+        """Calls GetJob at a rate, whether the calls before have come back or not."""
+        start_s = time.monotonic()
+        tasks: list[asyncio.Task[None]] = []
+        count = 0
+        while (now_s := time.monotonic()) < end_s:
+            due_s = start_s + count / rate
+            if now_s < due_s:
+                await asyncio.sleep(due_s - now_s)
+            tasks.append(asyncio.create_task(self._get(random.choice(names), count)))
+            count += 1
+        _, late = await asyncio.wait(tasks, timeout=_LATE_S)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
+
+    async def _get(self, name: str, n: int) -> None:
+        """Calls once; what fails or does not come back counts as an error, with its time."""
+        request = reconstruction_service_pb2.GetReconstructionJobRequest(name=name)
+        start_s = time.monotonic()
+        try:
+            await self.jobs(2 + n % 2).GetReconstructionJob(request, metadata=self.who, timeout=30)
+        except grpc.aio.AioRpcError as error:
+            self.tally.errors.append(f"GetJob {error.code().name}")
+        except asyncio.CancelledError:
+            self.tally.errors.append("GetJob did not come back")
+            raise
+        finally:
+            self.tally.seconds.append(time.monotonic() - start_s)
+
+    async def run(self, part: str, names: list[str], options: argparse.Namespace) -> Tally:
+        """Makes one kind of load."""
+        end_s = time.monotonic() + options.seconds
+        data = random.Random(1).randbytes(PART_BYTES)
+        kinds = {
+            "watch": [self.watch(names[n % JOBS], end_s) for n in range(options.watchers)],
+            "upload": [self.upload(end_s, data) for _ in range(options.uploads)],
+            "get": [self.get(names, options.rate, end_s)],
+        }
+        for kind, work in kinds.items():
+            if kind != part:
+                for item in work:
+                    item.close()
+        done = await asyncio.gather(*kinds[part], return_exceptions=True)
+        self.tally.errors += [
+            f"{part} {item.code().name if isinstance(item, grpc.aio.AioRpcError) else item!r}"
+            for item in done
+            if isinstance(item, BaseException)
+        ]
+        for channel in self.channels:
+            await channel.close()
+        return self.tally
+
+
+async def create_jobs(address: str, token: str) -> list[str]:
+    """Makes the jobs that are watched."""
+    who = (("authorization", f"Bearer {token}"),)
+    async with grpc.aio.insecure_channel(address) as channel:
+        assets: Any = asset_service_pb2_grpc.AssetServiceStub(channel)
+        start = asset_service_pb2.StartUploadRequest(display_name="a.mp4", size_bytes=1)
+        upload = await assets.StartUpload(start, metadata=who)
+        request = asset_service_pb2.UploadPartRequest(
+            name=upload.name, data=b"a", crc32c=google_crc32c.value(b"a")
+        )
+        await assets.UploadPart(request, metadata=who)
+        commit = asset_service_pb2.CommitUploadRequest(
+            name=upload.name, sha256=hashlib.sha256(b"a").digest()
+        )
+        asset = await assets.CommitUpload(commit, metadata=who)
+        jobs: Any = reconstruction_service_pb2_grpc.ReconstructionServiceStub(channel)
+        source = reconstruction_service_pb2.ReconstructionInput(media_asset=asset.name)
+        job = reconstruction_service_pb2.ReconstructionJob(inputs=[source])
+        create = reconstruction_service_pb2.CreateReconstructionJobRequest(reconstruction_job=job)
+        made = [await jobs.CreateReconstructionJob(create, metadata=who) for _ in range(JOBS)]
+        return [item.name for item in made]
+
+
+def measure(options: argparse.Namespace) -> dict[str, float]:
+    """Runs all kinds of load at once against a gateway and returns what was measured."""
+    with tempfile.TemporaryDirectory() as folder:
+        words = [sys.executable, "-m", "tests.benchmarks.gateway_server", folder]
+        server = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+        try:
+            assert server.stdout is not None
+            told = json.loads(server.stdout.readline())
+            address = f"127.0.0.1:{told['port']}"
+            names = asyncio.run(create_jobs(address, told["token"]))
+            job = json.dumps({"address": address, "token": told["token"], "names": names})
+            words = [sys.executable, "-m", "tests.benchmarks.gateway_load", *sys.argv[1:]]
+            parts = {
+                part: subprocess.Popen(
+                    [*words, "--part", part],
+                    stdout=subprocess.PIPE,
+                    text=True,
+                    env=os.environ | {"GATEWAY_LOAD": job},
+                )
+                for part in ("watch", "upload", "get")
+            }
+            memory_mib = watched_memory(server.pid, options.seconds)
+            process = psutil.Process(server.pid).cpu_times()
+            said = {part: json.loads(child.communicate()[0]) for part, child in parts.items()}
+        finally:
+            server.send_signal(signal.SIGTERM)
+            server.communicate(timeout=60)
+    seconds = np.array(said["get"]["seconds"]) * 1000
+    third = max(1, len(memory_mib) // 3)
+    errors = Counter(error for result in said.values() for error in result["errors"])
+    for error, count in errors.most_common(8):
+        print(f"{count} x {error}", file=sys.stderr)
+    return {
+        "get_p50_ms": float(np.percentile(seconds, 50)),
+        "get_p99_ms": float(np.percentile(seconds, 99)),
+        "get_max_ms": float(seconds.max()),
+        "gets": float(len(seconds)),
+        "upload_mb_per_s": said["upload"]["bytes"] / 1e6 / options.seconds,
+        "watch_events": float(said["watch"]["events"]),
+        "watch_gaps": float(said["watch"]["gaps"]),
+        "errors": float(errors.total()),
+        "memory_first_mib": float(np.median(memory_mib[:third])),
+        "memory_last_mib": float(np.median(memory_mib[-third:])),
+        "gateway_cpu_s": process.user + process.system,
+        "machine_load": os.getloadavg()[0],
+    }
+
+
+def watched_memory(pid: int, seconds: float) -> list[float]:
+    """Samples the memory of a process, without what it starts with."""
+    process = psutil.Process(pid)
+    samples: list[float] = []
+    end_s = time.monotonic() + seconds
+    while time.monotonic() < end_s:
+        time.sleep(min(1.0, seconds / 20))
+        samples.append(process.memory_info().rss / 2**20)
+    return samples[len(samples) // 5 :]
+
+
+def main() -> None:
+    """Runs the benchmark, or one kind of load of it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--watchers", type=int, default=200)
+    parser.add_argument("--uploads", type=int, default=20)
+    parser.add_argument("--rate", type=float, default=500.0, help="GetJob calls a second")
+    parser.add_argument("--gate", action="store_true", help="fail where a bound is not held")
+    parser.add_argument("--part", choices=("watch", "upload", "get"), help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.part:
+        job = json.loads(os.environ["GATEWAY_LOAD"])
+        tally = asyncio.run(_part(options, job))
+        print(json.dumps(tally.__dict__))
+        return
+    found = measure(options)
+    for name, value in found.items():
+        print(f"{name:18} {value:12.1f}")
+    growth_mib = found["memory_last_mib"] - found["memory_first_mib"]
+    held = {
+        "p99 of GetJob is at most 25 ms": found["get_p99_ms"] <= 25,
+        "uploads make 200 MB/s in sum": found["upload_mb_per_s"] >= 200,
+        "no error, no gap": found["errors"] == found["watch_gaps"] == 0,
+        "memory stays within 5%": growth_mib <= 0.05 * found["memory_first_mib"],
+    }
+    for what, is_held in held.items():
+        print(f"{'held' if is_held else 'NOT HELD'}: {what}")
+    if options.gate and not all(held.values()):
+        sys.exit(1)
+
+
+async def _part(options: argparse.Namespace, job: dict[str, Any]) -> Tally:
+    return await Load(job["address"], job["token"]).run(options.part, job["names"], options)
+
+
+if __name__ == "__main__":
+    main()

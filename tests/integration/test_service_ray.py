@@ -1,0 +1,81 @@
+"""Jobs of the service as Ray Jobs: started once, found again, stopped, with their words."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from cluster.gateway.launcher import LaunchState
+from cluster.gateway.ray_jobs import RayJobs
+from worldloom.errors import RunnerError
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
+PROGRAM = """
+import sys, ray
+context = ray.init(num_cpus=2, include_dashboard=True, dashboard_port=0, log_to_driver=False)
+print(context.dashboard_url, flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The job server of a cluster in a process of its own."""
+    environment = os.environ | {"RAY_AUTH_MODE": "disabled"}
+    cluster = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env=environment,
+        cwd=tmp_path_factory.mktemp("cluster"),
+    )
+    assert cluster.stdout is not None
+    url = cluster.stdout.readline().strip()
+    assert url, "no cluster came up"
+    yield f"http://{url}"
+    cluster.communicate(timeout=60)
+
+
+def within(seconds: float, check: Callable[[], bool]) -> None:
+    end_s = time.monotonic() + seconds
+    while not check():
+        assert time.monotonic() < end_s, "it took too long"
+        time.sleep(0.2)
+
+
+def test_a_job_is_started_once_found_again_and_stopped(
+    address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    first = RayJobs(address)
+    assert first.status("job-1") is LaunchState.UNKNOWN
+    code = (
+        f"import time; open({str(tmp_path / 'runs')!r}, 'a').write('x'); "
+        "print('a word', flush=True); "
+    )
+    command = ("python", "-c", code + "time.sleep(100)")
+    for _ in range(2):
+        first.submit(command, "job-1", {"A": "b"}, {"worldloom-job": "1"})
+    within(60, (tmp_path / "runs").exists)
+    second = RayJobs(address)
+    within(20, lambda: second.status("job-1") is LaunchState.RUNNING)
+    within(20, lambda: "a word" in second.logs("job-1"))
+    second.stop("job-1")
+    within(60, lambda: second.status("job-1").has_ended)
+    assert second.status("job-1") is LaunchState.STOPPED
+    assert (tmp_path / "runs").read_text() == "x"
+    second.stop("job-none")
+    assert second.status("job-none") is LaunchState.UNKNOWN
+    (node,) = second.nodes()
+    assert (node.alive, node.cpus) == (True, 2.0)
+
+
+def test_a_cluster_that_does_not_answer_is_named():
+    with pytest.raises(RunnerError, match="--ray-address"):
+        RayJobs("http://127.0.0.1:9")
