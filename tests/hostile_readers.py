@@ -185,8 +185,7 @@ def colmap_points() -> dict[str, Specimen]:
         "binary": Specimen(
             "points",
             "sparse",
-            {f"{name}.bin": data for name, data in empty.items()}
-            | {"sparse/points3D.bin": binary},
+            {f"{name}.bin": data for name, data in empty.items()} | {"sparse/points3D.bin": binary},
         ),
         "text": Specimen(
             "points",
@@ -199,5 +198,3 @@ def colmap_points() -> dict[str, Specimen]:
 
 def json_of(specimen: Specimen) -> object:
     return json.loads(specimen.files[specimen.entry])
-
-

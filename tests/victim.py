@@ -1,4 +1,4 @@
-"""A process that reads hostile files, with a cap on its memory, so that a crash is only a result."""
+"""A process that reads hostile files under a cap on its memory: a crash is only a result."""
 
 import multiprocessing
 import os
@@ -86,6 +86,8 @@ class Victim:
 
 def _serve(pipe: Connection, readers: dict[str, Reader]) -> None:
     warnings.simplefilter("error")
+    # Pillow warns of tags that it passes over; that is no defect of ours.
+    warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
     # What OpenCV and FFmpeg print about damaged files is not looked at.
     with open(os.devnull, "wb") as nothing:
         os.dup2(nothing.fileno(), 2)

@@ -20,7 +20,7 @@ from cluster.web.config import WebConfig
 from cluster.web.headers import REPORT_POLICY, is_from_our_pages
 from cluster.web.metrics import WebMetrics
 from cluster.web.middleware import add_safety_headers, measured, shown
-from cluster.web.stream import send_events
+from cluster.web.stream import no_events, send_events
 
 READ_JOBS, READ_SCENES, READ_METRICS = "jobs.read", "scenes.read", "metrics.read"
 _LONGEST_TOKEN = 256
@@ -190,7 +190,8 @@ class StatusPages:
         self.streams[name] += 1
         self.metrics.streams.inc()
         try:
-            events = self.board.events(name, job.id, after)
+            over = job.state.is_final and after >= job.last_sequence
+            events = no_events() if over else self.board.events(name, job.id, after)
             return await send_events(
                 request, events, self.config.heartbeat_s, self._still(who.token), self.closing
             )

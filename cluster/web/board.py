@@ -58,6 +58,8 @@ class JobCard:
     """Whether parts of the scene could not be made."""
     fault: str | None = None
     """Why it failed, for people."""
+    last_sequence: int = 0
+    """Sequence of its latest event."""
     has_report: bool = False
     viewer_url: str | None = None
     """Where a viewer of its scene runs; http or https."""

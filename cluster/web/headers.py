@@ -32,7 +32,6 @@ def safety_headers(secure: bool) -> dict[str, str]:
         "Cross-Origin-Opener-Policy": "same-origin",
         "Cross-Origin-Resource-Policy": "same-origin",
         "Cache-Control": "no-store",
-        "Server": "worldloom",
     }
     if secure:
         headers["Strict-Transport-Security"] = "max-age=31536000"

@@ -50,6 +50,8 @@ def add_safety_headers(app: web.Application, secure: bool) -> None:
     async def add(_request: web.Request, answer: web.StreamResponse) -> None:
         for name, value in headers.items():
             answer.headers.setdefault(name, value)
+        # Not which library, and which version of it, is to be attacked.
+        answer.headers["Server"] = "worldloom"
 
     app.on_response_prepare.append(add)
 
@@ -60,6 +62,8 @@ async def shown(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
         return await handler(request)
     except web.HTTPException as error:
+        if error.status < 400:
+            raise
         return _shown(request, error)
     except Exception:
         # The boundary of the process: the caller learns nothing of what is inside.
@@ -67,9 +71,7 @@ async def shown(request: web.Request, handler: Handler) -> web.StreamResponse:
         return _page(request, 500, "Something went wrong here. It has been logged.", {})
 
 
-def _shown(request: web.Request, error: web.HTTPException) -> web.StreamResponse:
-    if error.status < 400:
-        return error
+def _shown(request: web.Request, error: web.HTTPException) -> web.Response:
     kept = {k: v for k, v in error.headers.items() if k in {"WWW-Authenticate", "Allow"}}
     return _page(request, error.status, error.text or error.reason, kept)
 

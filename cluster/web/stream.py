@@ -72,5 +72,11 @@ async def send_events(
     return answer
 
 
+async def no_events() -> AsyncGenerator[BoardEvent]:
+    """Yields nothing: the job has ended, and the browser has seen it all."""
+    return
+    yield
+
+
 def _message(event: BoardEvent) -> bytes:
     return f"id: {event.sequence}\ndata: {json.dumps(event_fields(event))}\n\n".encode()

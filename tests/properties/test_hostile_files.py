@@ -1,4 +1,4 @@
-"""Any bytes are read or refused by name: no other exception, no crash, no hang, no flood of memory."""
+"""Any bytes are read or refused by name: no other exception, no crash, no hang, no flood."""
 
 import json
 import os

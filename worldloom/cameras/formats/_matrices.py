@@ -38,7 +38,7 @@ def numbers(
     """
     try:
         array = np.array(value, np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise origin.error(f"{what} is no matrix of numbers ({error}); mend the file") from error
     if array.shape != shape:
         raise origin.error(
