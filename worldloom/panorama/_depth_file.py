@@ -8,7 +8,7 @@ import zipfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 import cv2
 import numpy as np
@@ -155,7 +155,7 @@ def _array(path: Path, most: int) -> np.ndarray:
                     )
                 chosen = "depth" if "depth" in names else names[0]
                 with archive.open(archive.namelist()[names.index(chosen)]) as member:
-                    return _one_array(member, path, most).squeeze()
+                    return _one_array(cast("io.BufferedIOBase", member), path, most).squeeze()
     except _DAMAGE as error:
         raise InputError(
             f"{path} cannot be read as an array ({error}); write it again with numpy.save",

@@ -95,7 +95,9 @@ class JobPage {
     what.className = kind;
     what.textContent = text;
     item.append(when, what);
-    localTimes(item);
+    const at = new Date(time);
+    when.title = at.toLocaleString();
+    when.textContent = at.toLocaleTimeString();
     const atEnd = this.log.scrollTop + this.log.clientHeight >= this.log.scrollHeight - 4;
     this.log.append(item);
     while (this.log.children.length > MOST_LINES) this.log.firstChild.remove();

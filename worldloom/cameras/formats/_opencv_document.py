@@ -5,7 +5,6 @@ tests/properties/test_hostile_files.py), and files come from strangers.
 """
 
 import re
-import shlex
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,6 +20,9 @@ _MATRIX = "opencv-matrix"
 _DEEPEST = 16
 _KIND = re.compile(r"(\d{0,3})[ucwsifdh]")
 _DIRECTIVE = re.compile(rb"\A(?:\xef\xbb\xbf)?\s*%YAML[: ][^\n]*\n")
+_ESCAPED = re.compile(rb"(\\\\)|\\'")
+_WORD = re.compile(r'"([^"]*)"|([^\s"]+)')
+_QUOTE = "\ue000"
 _NUMBERS = {".inf": "inf", "+.inf": "inf", "-.inf": "-inf", ".nan": "nan"}
 
 
@@ -82,7 +84,9 @@ def _matrix(parts: dict[str, Node]) -> Matrix:
 
 
 def _yaml_root(data: bytes) -> Node:
-    events = yaml.parse(_DIRECTIVE.sub(b"", data, count=1), Loader=yaml.CBaseLoader)
+    # OpenCV escapes apostrophes, which YAML does not know.
+    plain = _ESCAPED.sub(lambda found: found[1] or b"'", _DIRECTIVE.sub(b"", data, count=1))
+    events = yaml.parse(plain, Loader=yaml.CBaseLoader)
     for event in events:
         if not isinstance(event, yaml.StreamStartEvent | yaml.DocumentStartEvent):
             return _yaml_node(event, events, 0)
@@ -115,7 +119,8 @@ def _yaml_node(event: yaml.Event, events: Iterator[yaml.Event], depth: int) -> N
 def _xml_root(data: bytes) -> Node:
     if b"<!DOCTYPE" in data or b"<!ENTITY" in data:
         raise ValueError("it declares entities, which are not read")
-    return _xml_node(ElementTree.fromstring(data), 0)
+    # A quote that belongs to a text is escaped; it has to stay apart from those around texts.
+    return _xml_node(ElementTree.fromstring(data.replace(b"&quot;", _QUOTE.encode())), 0)
 
 
 def _xml_node(element: ElementTree.Element, depth: int) -> Node:
@@ -123,7 +128,8 @@ def _xml_node(element: ElementTree.Element, depth: int) -> Node:
         raise ValueError("it is nested too deeply")
     children = list(element)
     if depth and not children:
-        words = shlex.split(element.text or "", posix=True)
+        found = _WORD.findall(element.text or "")
+        words = [(quoted or bare).replace(_QUOTE, '"') for quoted, bare in found]
         return words[0] if len(words) == 1 else list[Node](words)
     if children and all(child.tag == "_" for child in children):
         return [_xml_node(child, depth + 1) for child in children]
