@@ -57,6 +57,7 @@ class StatusPages:
         config: How.
         registry: Metrics that `/metrics` shows.
         is_ready: Whether the gateway takes calls.
+        refresh: Brings metrics up to date that are only counted when somebody asks.
         clock: Seconds since 1970.
     """
 
@@ -65,6 +66,7 @@ class StatusPages:
     config: WebConfig = field(default_factory=WebConfig)
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     is_ready: Callable[[], bool] = lambda: True
+    refresh: Callable[[], Awaitable[None]] | None = None
     clock: Callable[[], float] = time.time
 
     def __post_init__(self) -> None:
@@ -209,6 +211,8 @@ class StatusPages:
     async def _metrics(self, request: web.Request) -> web.Response:
         if not self.config.open_metrics:
             await self._pass(request, READ_METRICS)
+        if self.refresh is not None:
+            await self.refresh()
         return web.Response(
             body=generate_latest(self.registry), headers={"Content-Type": CONTENT_TYPE_LATEST}
         )

@@ -99,7 +99,11 @@ def test_with_tls_kubernetes_asks_by_http_and_no_plain_text_is_left():
     assert "--plaintext" not in container["args"]
     assert {"--tls-cert=/tls/tls.crt", "--tls-key=/tls/tls.key"} <= set(container["args"])
     assert "--import-root=drone=/data/drone" in container["args"]
-    assert container["readinessProbe"]["httpGet"]["scheme"] == "HTTPS"
+    assert container["readinessProbe"] == {
+        "httpGet": {"path": "/readyz", "port": "http"},
+        "periodSeconds": 5,
+        "timeoutSeconds": 3,
+    }
     plain = gateway({})["container"]
     assert "--plaintext" in plain["args"]
     assert plain["readinessProbe"]["grpc"] == {"port": 50051}
