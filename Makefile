@@ -2,12 +2,12 @@
 # The commands themselves are poe tasks in pyproject.toml.
 POE := .venv/bin/poe --quiet
 
-.PHONY: setup demo test interop lint bench pages docs clean
+.PHONY: setup demo test interop lint bench pages docs deploy-check clean
 
 setup:
 	@deploy/setup.sh
 
-demo test interop lint bench docs: setup
+demo test interop lint bench docs deploy-check: setup
 	@$(POE) $@
 
 pages: setup

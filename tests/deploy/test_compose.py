@@ -70,7 +70,7 @@ def test_ray_has_its_token_from_a_secret_and_no_file_holds_one(services: dict[st
         assert environment["RAY_AUTH_MODE"] == "token"
         assert environment["RAY_AUTH_TOKEN_PATH"] == "/run/secrets/ray_token"
         assert [s["source"] for s in services[name]["secrets"]] == ["ray_token"]
-    assert set(composed()["secrets"]) == {"ray_token", "grafana_password"}
+    assert set(composed()["secrets"]) == {"ray_token", "grafana_password", "metrics_token"}
     ignored = (DEPLOY.parent / ".gitignore").read_text().split()
     assert "deploy/secrets/" in ignored
 

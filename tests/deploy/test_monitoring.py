@@ -119,7 +119,8 @@ def test_promtool_takes_the_configuration(promtool: str, name: str, tmp_path: Pa
     for job in config["scrape_configs"]:
         if job.pop("kubernetes_sd_configs", None):
             job["static_configs"] = [{"targets": ["pod:8080"]}]
-            job.pop("authorization", None)
+        # promtool asks for the file of the token, which is not here.
+        job.pop("authorization", None)
     (tmp_path / name).write_text(yaml.safe_dump(config))
     shutil.copy(FOLDER / "alerts.yml", tmp_path)
     done = run(promtool, "check", "config", name, cwd=tmp_path)

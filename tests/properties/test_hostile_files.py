@@ -23,7 +23,7 @@ from tests.hostile_readers import (
 from tests.victim import Outcome, Victim
 
 EXAMPLES = int(os.environ.get("WORLDLOOM_FUZZ_EXAMPLES", "60"))
-"""Each kind of file gets as many; `poe fuzz` tries more."""
+"""Each kind of file gets as many; `poe fuzz-files` tries more."""
 MOST_CPU_S = 5.0
 
 QUIET = settings(

@@ -200,7 +200,8 @@ def _number(entries: dict[str, object], key: str, origin: Origin) -> float | Non
         with suppress(OverflowError):
             number = float(value)
     if not math.isfinite(number):
-        raise origin.error(f"{key} is {str(value)[:40]}, not a finite number; mend the file")
+        shown = str(value)[:40] if isinstance(value, int) else repr(value)
+        raise origin.error(f"{key} is {shown}, not a finite number; mend the file")
     return number
 
 
