@@ -3,7 +3,6 @@
 import json
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -20,9 +19,10 @@ from tests.hostile_readers import (
     trajectories,
     videos,
 )
+from tests.slips import dies, floods, hangs, slips
 from tests.victim import Outcome, Victim
 
-EXAMPLES = int(os.environ.get("WORLDLOOM_FUZZ_EXAMPLES", "60"))
+EXAMPLES = int(os.environ.get("WORLDLOOM_FUZZ_EXAMPLES", "40"))
 """Each kind of file gets as many; `poe fuzz-files` tries more."""
 MOST_CPU_S = 5.0
 
@@ -84,7 +84,7 @@ def test_every_specimen_is_listed_and_can_be_read(
 
 def test_the_victim_tells_of_crash_hang_and_flood(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("tests.victim.PATIENCE_S", 3.0)
-    victim = Victim({"dies": _dies, "hangs": _hangs, "floods": _floods, "slips": _slips})
+    victim = Victim({"dies": dies, "hangs": hangs, "floods": floods, "slips": slips})
     try:
         assert victim.read("dies", "a", {"a": b""}).error == "died"
         assert victim.read("hangs", "a", {"a": b""}).error == "hangs"
@@ -94,23 +94,6 @@ def test_the_victim_tells_of_crash_hang_and_flood(monkeypatch: pytest.MonkeyPatc
         assert (slipped.error, slipped.expected) == ("KeyError", False)
     finally:
         victim.close()
-
-
-def _dies(_: Path) -> None:
-    os.abort()
-
-
-def _hangs(_: Path) -> None:
-    while True:
-        pass
-
-
-def _floods(_: Path) -> None:
-    bytearray(4 << 30)
-
-
-def _slips(_: Path) -> None:
-    raise KeyError("slip")
 
 
 @pytest.mark.parametrize(("group", "name"), KINDS)
