@@ -1,5 +1,6 @@
 """Manifests start the gateway with flags that it has."""
 
+import importlib.util
 import re
 import sys
 
@@ -31,9 +32,9 @@ def flags_in_manifests() -> set[str]:
 
 
 def test_every_flag_is_one_of_serve():
+    if importlib.util.find_spec("cluster.gateway") is None:
+        pytest.skip("this checkout has no gateway, so no `worldloom serve`")
     done = run(sys.executable, "-m", "cluster", "serve", "--help", PYTHONPATH=str(ROOT))
-    if done.returncode:
-        pytest.skip("this checkout has no `worldloom serve`")
     known = set(re.findall(r"--[a-z][a-z-]*", done.stdout))
     assert flags_in_manifests() - known == set()
 
