@@ -5,6 +5,7 @@ import io
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from cluster.web.config import WebConfig
 from cluster.web.server import WebServer, serve_pages
 from tests.boards import ALICE, MemoryBoard, MemoryTokens, card
 from tests.browser.conftest import Opened
+from worldloom.report import ReportConfig, write_report
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(100)]
 NOW_S = 1_790_000_000.0
@@ -259,3 +261,14 @@ def test_all_text_stands_out(opened: Opened, site: Site, scheme: str):
     for path in ("/jobs", "/jobs/walk", "/jobs/lost", "/jobs/done", "/jobs/next"):
         opened.page.goto(site.url + path)
         assert opened.page.evaluate(CONTRAST) == [], path
+
+
+def test_a_real_report_draws_its_model_in_the_sandbox(opened: Opened, site: Site, folder: Path):
+    path = write_report(folder, config=ReportConfig(turntable_frames=6, turntable_px=96))
+    site.board.kept["done"].report = path.read_bytes()
+    sign_in(opened, site, "/jobs/done")
+    opened.complaints.clear()
+    opened.page.goto(f"{site.url}/jobs/done/report")
+    opened.page.wait_for_selector("#model[data-state=ready]", timeout=30_000)
+    assert opened.complaints == []
+    assert opened.page.evaluate("self.origin") == "null"
