@@ -2,12 +2,12 @@
 # The commands themselves are poe tasks in pyproject.toml.
 POE := .venv/bin/poe --quiet
 
-.PHONY: setup demo test interop lint bench pages docs load fuzz contract clean
+.PHONY: setup demo test interop lint bench pages docs load fuzz contract deploy-check clean
 
 setup:
 	@deploy/setup.sh
 
-demo test interop lint bench docs load fuzz contract: setup
+demo test interop lint bench docs load fuzz contract deploy-check: setup
 	@$(POE) $@
 
 pages: setup

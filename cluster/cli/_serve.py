@@ -65,7 +65,9 @@ class Serve:
     address: str = "127.0.0.1:50051"
     """`host:port` of gRPC; port 0 takes a free one."""
     http: str | None = None
-    """`host:port` of /healthz, /readyz and /metrics; None: off."""
+    """`host:port` of the pages, /healthz, /readyz and /metrics; None: off."""
+    open_metrics: bool = False
+    """Answer /metrics without a token: for networks where only Prometheus comes."""
     ray_address: str | None = None
     """Job server of Ray, http://HEAD:8265; None: jobs are processes of this machine."""
     runner: Literal["ray", "inline"] = "ray"
@@ -136,7 +138,15 @@ class Serve:
         tls = None
         if self.tls_cert is not None and self.tls_key is not None:
             tls = Tls(self.tls_cert, self.tls_key, self.client_ca)
-        return Face(self.address, self.http, tls, self.plaintext, self.auth, self.drain_s)
+        return Face(
+            self.address,
+            self.http,
+            open_metrics=self.open_metrics,
+            tls=tls,
+            plaintext=self.plaintext,
+            auth=self.auth,
+            drain_s=self.drain_s,
+        )
 
     def _config(self) -> "GatewayConfig":
         from cluster.gateway.config import GatewayConfig, Quotas

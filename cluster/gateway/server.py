@@ -17,9 +17,10 @@ from grpc_reflection.v1alpha import reflection
 from cluster.gateway.config import Tls
 from cluster.gateway.core import Core
 from cluster.gateway.guard import Guard
-from cluster.gateway.http_face import application
+from cluster.gateway.pages import application
 from cluster.gateway.servicers import SERVICES, add_servicers
 from cluster.gateway.tls import Certificates
+from cluster.web.config import WebConfig
 from worldloom.errors import ConfigError
 
 _logger = logging.getLogger(__name__)
@@ -35,7 +36,9 @@ class Face:
     address: str = "127.0.0.1:50051"
     """`host:port`; port 0 takes a free one."""
     http: str | None = None
-    """`host:port` of probes and numbers; None: none."""
+    """`host:port` of pages, probes and numbers; None: none."""
+    open_metrics: bool = False
+    """Whether `/metrics` answers without a token."""
     tls: Tls | None = None
     plaintext: bool = False
     """Listen beyond loopback without TLS."""
@@ -136,7 +139,9 @@ class Gateway:
 
     async def _start_http(self, address: str) -> None:
         host, _, port = address.rpartition(":")
-        runner = web.AppRunner(application(self._core, lambda: self._ready), access_log=None)
+        config = WebConfig(secure=self._face.is_exposed, open_metrics=self._face.open_metrics)
+        pages = application(self._core, lambda: self._ready, config)
+        runner = web.AppRunner(pages, access_log=None)
         await runner.setup()
         try:
             await web.TCPSite(runner, host.strip("[]"), int(port)).start()

@@ -67,6 +67,12 @@ def test_wheel_holds_the_page_of_the_report(wheel: Path):
     assert {f"worldloom/report/page/{name}" for name in page} <= names
 
 
+def test_wheel_holds_the_status_pages(wheel: Path):
+    names = set(zipfile.ZipFile(wheel).namelist())
+    folder = ROOT / "cluster" / "web" / "page"
+    assert {f"cluster/web/page/{path.name}" for path in folder.iterdir()} <= names
+
+
 def test_metadata_of_the_wheel(wheel: Path):
     with zipfile.ZipFile(wheel) as archive:
         (info,) = {n.split("/")[0] for n in archive.namelist() if n.split("/")[0].endswith("info")}

@@ -92,7 +92,8 @@ def matrix_from_quaternion(
             f"quaternion {quaternion_wxyz.tolist()} is not finite; "
             "remove the frame or estimate its pose again"
         )
-    length = float(np.linalg.norm(quaternion_wxyz))
+    # math.hypot neither overflows nor underflows, as the sum of squares of numpy's norm does.
+    length = math.hypot(*quaternion_wxyz)
     if abs(length - 1) > ROTATION_TOLERANCE:
         raise origin.error(
             f"quaternion {quaternion_wxyz.tolist()} has length {length:.6g}, not 1; "

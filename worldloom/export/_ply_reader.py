@@ -70,6 +70,8 @@ def read_tables(path: Path) -> tuple[np.ndarray, np.ndarray]:
         raise _unreadable(path, "its elements are not those of a mesh or cloud of this project")
     if unknown := {kind for kind, _ in properties} - KINDS.keys():
         raise _unreadable(path, f"it has properties of the type {sorted(unknown)}")
+    if len({name for _, name in properties}) != len(properties):
+        raise _unreadable(path, "it has two properties of one name")
     vertex = np.dtype([(name, KINDS[kind]) for kind, name in properties])
     vertices, faces = int(vertex_count[1]), int(face_count[1]) if face_count else 0
     start = end + len(b"end_header\n")

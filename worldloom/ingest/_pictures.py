@@ -41,7 +41,7 @@ class DecodedPicture:
 def natural_key(text: str) -> tuple[tuple[int, str], ...]:
     """Returns a sort key by which `frame9` comes before `frame10`."""
     parts = re.findall(r"\d+|\D+", text)
-    keys = ((int(part), "") if part.isdigit() else (-1, part) for part in parts)
+    keys = ((int(part), "") if part.isdecimal() else (-1, part) for part in parts)
     return (*keys, (-2, text))
 
 

@@ -151,13 +151,23 @@ def _opened(
     under the name of a video would otherwise make the reader open other files.
     """
     try:
-        container = av.open(f"file:{path}", format=_container_format(path))
+        # Titles and the like are not used, so that they may be in any encoding.
+        container = av.open(
+            f"file:{path}", format=_container_format(path), metadata_errors="replace"
+        )
     except FFmpegError as error:
         raise _broken(path, None, f"its header cannot be read ({error.strerror})") from error
     with container:
         if not container.streams.video:
             raise VideoError(f"{path} holds no video stream; give a video", path=str(path))
         stream = container.streams.video[0]
+        # PyAV's types do not say so, but there is none where FFmpeg does not know the codec.
+        if stream.codec_context is None:  # pyright: ignore[reportUnnecessaryComparison]
+            raise VideoError(
+                f"{path} is of a codec that is not known here; encode it again, for example with "
+                "`ffmpeg -i IN OUT.mp4`",
+                path=str(path),
+            )
         stream.thread_type = "AUTO"
         stream.codec_context.thread_count = threads
         if max_pixels is not None:

@@ -1,14 +1,20 @@
 """Depth panoramas as they come: arrays and 16-bit pictures, brought to distances along the ray."""
 
 import hashlib
+import io
+import math
+import tokenize
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 import cv2
 import numpy as np
 from jaxtyping import Float32
+from numpy.lib import format as npy
+from PIL import Image
 
 from worldloom.errors import ConfigError, InputError
 from worldloom.panorama._distance import distance_from_face_z, known_share
@@ -20,6 +26,14 @@ _MILLIMETRE = 0.001
 _FARTHEST = 1e9
 """Beyond this a number stands for the sky; some renderers write 1e10."""
 _LEAST_SHARE = 1e-4
+_MOST_CHANNELS = 4
+_LARGEST_NUMBER = 16
+_DAMAGE = (
+    *(OSError, ValueError, EOFError, SyntaxError, TypeError, OverflowError),
+    *(tokenize.TokenError, RecursionError, RuntimeError, NotImplementedError),
+    *(zipfile.BadZipFile, zlib.error),
+)
+"""What numpy and zipfile raise on damaged, encrypted and strange files."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +76,10 @@ class DepthSource:
         Raises:
             InputError: the file cannot be read, is of another size, or holds what is no depth.
         """
-        raw = _read(self.content) if isinstance(self.content, Path) else self.content
+        if isinstance(self.content, Path):
+            raw = _read(self.content, most=_MOST_CHANNELS * width_px * height_px)
+        else:
+            raw = self.content
         if raw.ndim != 2:
             raise self._error(
                 f"has the shape {raw.shape}, not (height, width); give one channel of depth"
@@ -110,7 +127,8 @@ def content_digest(distance: Float32[np.ndarray, "h w"]) -> str:
     return hashlib.sha256(np.ascontiguousarray(distance).tobytes()).hexdigest()
 
 
-def _read(path: Path) -> np.ndarray:
+def _read(path: Path, most: int) -> np.ndarray:
+    """Reads a file of no more values than a panorama of the size that is wanted can have."""
     suffix = path.suffix.lower()
     if suffix not in DEPTH_SUFFIXES:
         raise InputError(
@@ -119,31 +137,70 @@ def _read(path: Path) -> np.ndarray:
         )
     if not path.is_file():
         raise InputError(f"{path} does not exist; check the path of the depth", path=str(path))
-    return _array(path) if suffix in (".npy", ".npz") else _picture(path)
+    return _array(path, most) if suffix in (".npy", ".npz") else _picture(path, most)
 
 
-def _array(path: Path) -> np.ndarray:
+def _array(path: Path, most: int) -> np.ndarray:
     try:
-        loaded = np.load(path, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            return loaded.squeeze()
-        with loaded:
-            names = loaded.files
-            if "depth" not in names and len(names) != 1:
-                raise InputError(
-                    f"{path} holds the arrays {', '.join(names) or 'none'}; keep one, or call it "
-                    "depth",
-                    path=str(path),
-                )
-            return np.asarray(loaded["depth" if "depth" in names else names[0]]).squeeze()
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        with path.open("rb") as file:
+            if not zipfile.is_zipfile(file):
+                return _one_array(file, path, most).squeeze()
+            with zipfile.ZipFile(file) as archive:
+                names = [name.removesuffix(".npy") for name in archive.namelist()]
+                if "depth" not in names and len(names) != 1:
+                    raise InputError(
+                        f"{path} holds the arrays {', '.join(names) or 'none'}; keep one, or call "
+                        "it depth",
+                        path=str(path),
+                    )
+                chosen = "depth" if "depth" in names else names[0]
+                with archive.open(archive.namelist()[names.index(chosen)]) as member:
+                    return _one_array(cast("io.BufferedIOBase", member), path, most).squeeze()
+    except _DAMAGE as error:
         raise InputError(
             f"{path} cannot be read as an array ({error}); write it again with numpy.save",
             path=str(path),
         ) from error
 
 
-def _picture(path: Path) -> np.ndarray:
+def _one_array(file: io.BufferedIOBase, path: Path, most: int) -> np.ndarray:
+    """Reads an array after its header was looked at: a few bytes can announce any size."""
+    file.seek(0)
+    version = npy.read_magic(file)
+    if version != (1, 0):
+        # Later versions are for records, and let a header announce gigabytes of itself.
+        raise ValueError(f"it has version {version} of numpy's format, not (1, 0)")
+    shape, _, kind = npy.read_array_header_1_0(file)
+    if kind.hasobject or kind.itemsize > _LARGEST_NUMBER or min(shape, default=1) < 0:
+        raise ValueError(f"it holds {kind} in the shape {shape}")
+    if math.prod(shape) > most:
+        raise InputError(
+            f"{path} has the shape {shape}, more than the panorama has; give depth of its size",
+            path=str(path),
+        )
+    file.seek(0)
+    return npy.read_array(file, allow_pickle=False)
+
+
+def _check_header(path: Path, most: int) -> None:
+    """Looks at the size that a picture announces before it is decoded; damage shows later."""
+    try:
+        with Image.open(path, formats=("PNG", "TIFF")) as image:
+            width_px, height_px = image.size
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise InputError(f"{path}: {error}; give depth of its size", path=str(path)) from error
+    except (OSError, SyntaxError, ValueError):
+        return
+    if width_px * height_px > most:
+        raise InputError(
+            f"{path} has {width_px}x{height_px} pixels, more than the panorama; give depth of its "
+            "size",
+            path=str(path),
+        )
+
+
+def _picture(path: Path, most: int) -> np.ndarray:
+    _check_header(path, most)
     try:
         image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     except cv2.error as error:

@@ -16,7 +16,8 @@ from worldloom.cameras.formats._source import ImageSize, TrajectorySource
 from worldloom.errors import TrajectoryError
 
 _SKEW_TOLERANCE = 1e-6
-_LARGEST_INDEX = 10**9
+_INDEX = re.compile(r"0*[0-9]{1,9}", re.ASCII)
+"""Names that number frames, below a billion."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ def numbers(
     """
     try:
         array = np.array(value, np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise origin.error(f"{what} is no matrix of numbers ({error}); mend the file") from error
     if array.shape != shape:
         raise origin.error(
@@ -154,10 +155,17 @@ def lens_from_numbers(
     return Lens(checked_lens(origin, lens, inferred), size_is_inferred=True)
 
 
-def natural_order(name: str) -> tuple[tuple[int, int, str], ...]:
-    """Returns a sort key by which `frame2` comes before `frame10`."""
-    parts = re.findall(r"\d+|\D+", name)
-    return tuple((0, int(part), part) if part.isdecimal() else (1, 0, part) for part in parts)
+def natural_order(name: str) -> tuple[tuple[int, int, str, str], ...]:
+    """Returns a sort key by which `frame2` comes before `frame10`.
+
+    Numbers are compared by their digits, since Python makes no number of 4301 of them.
+    """
+    keys: list[tuple[int, int, str, str]] = []
+    for part in re.findall(r"[0-9]+|[^0-9]+", name):
+        digits = part.lstrip("0")
+        is_number = part[0] in "0123456789"
+        keys.append((0, len(digits), digits, part) if is_number else (1, 0, part, part))
+    return tuple(keys)
 
 
 @dataclass(frozen=True)
@@ -179,7 +187,7 @@ def frame_order(names: Sequence[str]) -> FrameOrder:
     indices = tuple(range(len(names)))
     if ordered == tuple(str(i) for i in indices):
         return FrameOrder(tuple(positions), indices, ())
-    if all(name.isdecimal() and int(name) < _LARGEST_INDEX for name in ordered):
+    if all(_INDEX.fullmatch(name) for name in ordered):
         by_name = tuple(int(name) for name in ordered)
         if len(set(by_name)) == len(by_name):
             indices = by_name

@@ -90,7 +90,8 @@ def parse_json_object(text: str, origin: Origin) -> dict[str, object]:
     """
     try:
         document = json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
+        # ValueError, not only its JSONDecodeError: Python reads no whole number of 4301 digits.
         raise origin.error(
             f"the JSON is damaged or cut off ({error}); write the file again"
         ) from error

@@ -244,7 +244,13 @@ def require_no_other_form(folder: Path, suffix: str) -> None:
             )
 
 
-def points_from(rows: Sequence[tuple[float, ...]]) -> ColmapPoints:
-    """Returns points from rows (x, y, z, red, green, blue, error)."""
-    table = np.array(rows, np.float64).reshape(-1, 7)
+def points_from(rows: Sequence[tuple[float, ...]], origin: Origin) -> ColmapPoints:
+    """Returns points from rows (x, y, z, red, green, blue, error).
+
+    Raises:
+        TrajectoryError: a place is not finite, or a colour is none.
+    """
+    table = numbers(rows or np.zeros((0, 7)), (len(rows), 7), "the table of points", origin)
+    if not ((table[:, 3:6] >= 0) & (table[:, 3:6] <= 255)).all():
+        raise origin.error("a point has a colour that is not 0 to 255; export the model again")
     return ColmapPoints(table[:, :3], table[:, 3:6].astype(np.uint8), table[:, 6])

@@ -98,7 +98,7 @@ def read_points(folder: Path) -> colmap.ColmapPoints:
         (track,) = cursor.whole("Q")
         cursor.skip(track * _TRACK_BYTES)
     cursor.finish()
-    return colmap.points_from(rows)
+    return colmap.points_from(rows, Origin(cursor.path))
 
 
 def write(trajectory: CameraTrajectory, path: Path) -> None:

@@ -43,7 +43,7 @@ def read_points(folder: Path) -> colmap.ColmapPoints:
         if len(line.words) < 8:
             raise _damaged(path, line)
         rows.append(_floats(line.words[1:8], path, line))
-    return colmap.points_from(rows)
+    return colmap.points_from(rows, Origin(path))
 
 
 def write(trajectory: CameraTrajectory, path: Path) -> None:

@@ -27,7 +27,13 @@ from worldloom.cameras.formats._matrices import (
     numbers,
     trajectory_from,
 )
-from worldloom.cameras.formats._source import TrajectorySource, read_bytes, write_file
+from worldloom.cameras.formats._opencv_document import Matrix, Node, number_of, read_document
+from worldloom.cameras.formats._source import (
+    ImageSize,
+    TrajectorySource,
+    read_bytes,
+    write_file,
+)
 
 _HALF_PIXEL = np.array([[0, 0, 0.5], [0, 0, 0.5], [0, 0, 0]])
 _DISTORTION = ("k1", "k2", "p1", "p2", "k3")
@@ -39,19 +45,10 @@ def read(source: TrajectorySource) -> CameraTrajectory:
     Raises:
         TrajectoryError: the file is damaged, a node is missing, or a value is wrong.
     """
-    read_bytes(source.path)
-    storage = cv2.FileStorage()
-    try:
-        storage.open(str(source.path), cv2.FILE_STORAGE_READ)
-        lens = _lens(storage, source)
-        poses = _poses(storage, source.origin)
-        order = _order(storage, len(poses), source.origin)
-    except cv2.error as error:
-        raise source.origin.error(
-            f"the file is damaged or cut off ({error.err}); write it again"
-        ) from error
-    finally:
-        storage.release()
+    nodes = read_document(read_bytes(source.path), source.origin)
+    lens = _lens(nodes, source)
+    poses = _poses(nodes, source.origin)
+    order = _order(nodes, len(poses), source.origin)
     return trajectory_from(source, poses, [lens] * len(poses), order)
 
 
@@ -90,28 +87,39 @@ def _row(cam_from_world: Float64[np.ndarray, "4 4"]) -> Float64[np.ndarray, "6"]
     return np.concatenate([rotation, cam_from_world[:3, 3]])
 
 
-def _matrix(storage: cv2.FileStorage, name: str, origin: Origin) -> np.ndarray | None:
-    node = storage.getNode(name)
-    if node.empty():
+def _matrix(nodes: dict[str, Node], name: str, origin: Origin) -> np.ndarray | None:
+    node = nodes.get(name)
+    if node is None:
         return None
-    if not node.isMap():
+    if not isinstance(node, Matrix):
         raise origin.error(f"node {name} is no matrix; write it as opencv-matrix")
-    return node.mat()
+    return node.values
 
 
-def _lens(storage: cv2.FileStorage, source: TrajectorySource) -> Lens:
+def _size(nodes: dict[str, Node], origin: Origin) -> ImageSize | None:
+    width, height = nodes.get("image_width"), nodes.get("image_height")
+    if width is None or height is None:
+        return None
+    try:
+        if isinstance(width, str) and isinstance(height, str):
+            return int(number_of(width)), int(number_of(height))
+    except (ValueError, OverflowError) as error:
+        raise origin.error(
+            f"image_width and image_height are no numbers ({error}); mend the file"
+        ) from error
+    raise origin.error("image_width and image_height are no numbers; mend the file")
+
+
+def _lens(nodes: dict[str, Node], source: TrajectorySource) -> Lens:
     origin = source.origin
-    matrix = _matrix(storage, "camera_matrix", origin)
+    matrix = _matrix(nodes, "camera_matrix", origin)
     if matrix is None and source.intrinsics is None:
         raise origin.error("has no node camera_matrix; add it or pass intrinsics=")
     if source.intrinsics is not None and (matrix is None or source.poses_only):
         return Lens(source.intrinsics)
     if source.intrinsics is not None:
         raise origin.error("holds a camera_matrix of its own; pass no intrinsics")
-    size = source.image_size
-    width, height = (storage.getNode(name) for name in ("image_width", "image_height"))
-    if not width.empty() and not height.empty():
-        size = (int(width.real()), int(height.real()))
+    size = _size(nodes, origin) or source.image_size
     pinhole = lens_from_matrix(
         numbers(matrix, (3, 3), "camera_matrix", origin) + _HALF_PIXEL,
         size,
@@ -119,11 +127,11 @@ def _lens(storage: cv2.FileStorage, source: TrajectorySource) -> Lens:
         origin,
     ).intrinsics
     focal = {"fx": pinhole.fx, "fy": pinhole.fy, "cx": pinhole.cx, "cy": pinhole.cy}
-    return lens_from_numbers(focal | _distortion(storage, origin), size, "camera_matrix", origin)
+    return lens_from_numbers(focal | _distortion(nodes, origin), size, "camera_matrix", origin)
 
 
-def _distortion(storage: cv2.FileStorage, origin: Origin) -> dict[str, float]:
-    matrix = _matrix(storage, "distortion_coefficients", origin)
+def _distortion(nodes: dict[str, Node], origin: Origin) -> dict[str, float]:
+    matrix = _matrix(nodes, "distortion_coefficients", origin)
     if matrix is None:
         return {}
     values = numbers(matrix.ravel(), (matrix.size,), "distortion_coefficients", origin)
@@ -135,8 +143,8 @@ def _distortion(storage: cv2.FileStorage, origin: Origin) -> dict[str, float]:
     return {name: float(v) for name, v in zip(_DISTORTION, values, strict=False)}
 
 
-def _poses(storage: cv2.FileStorage, origin: Origin) -> list[Float64[np.ndarray, "4 4"]]:
-    table = _matrix(storage, "extrinsic_parameters", origin)
+def _poses(nodes: dict[str, Node], origin: Origin) -> list[Float64[np.ndarray, "4 4"]]:
+    table = _matrix(nodes, "extrinsic_parameters", origin)
     if table is None:
         raise origin.error(
             "has no node extrinsic_parameters, so it is a calibration without poses; add them "
@@ -156,13 +164,15 @@ def _poses(storage: cv2.FileStorage, origin: Origin) -> list[Float64[np.ndarray,
     return poses
 
 
-def _order(storage: cv2.FileStorage, count: int, origin: Origin) -> FrameOrder:
+def _order(nodes: dict[str, Node], count: int, origin: Origin) -> FrameOrder:
     indices = tuple(range(count))
-    table = _matrix(storage, "frame_indices", origin)
+    table = _matrix(nodes, "frame_indices", origin)
     if table is not None:
-        indices = tuple(int(value) for value in table.ravel())
-    node = storage.getNode("frame_names")
-    names = tuple(node.at(i).string() for i in range(node.size())) if node.isSeq() else ()
+        values = numbers(table.ravel(), (table.size,), "frame_indices", origin)
+        indices = tuple(int(value) for value in values)
+    node = nodes.get("frame_names", [])
+    listed = [node] if isinstance(node, str) else node
+    names = tuple(str(name) for name in listed) if isinstance(listed, list) else ()
     if len(indices) != count or (names and len(names) != count):
         raise origin.error(
             f"{count} poses, {len(indices)} frame_indices and {len(names)} frame_names; write one "

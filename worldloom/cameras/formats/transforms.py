@@ -8,6 +8,7 @@ data, are undone, so that poses come back in that world.
 """
 
 import math
+from contextlib import suppress
 from pathlib import Path
 from typing import cast
 
@@ -193,9 +194,15 @@ def _number(entries: dict[str, object], key: str, origin: Origin) -> float | Non
     value = entries.get(key)
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise origin.error(f"{key} is {value!r}, not a finite number; mend the file")
-    return float(value)
+    number = math.nan
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        # JSON may hold whole numbers that no float can.
+        with suppress(OverflowError):
+            number = float(value)
+    if not math.isfinite(number):
+        shown = str(value)[:40] if isinstance(value, int) else repr(value)
+        raise origin.error(f"{key} is {shown}, not a finite number; mend the file")
+    return number
 
 
 def _in_original_world(
