@@ -59,6 +59,7 @@ class RayMetrics:
         )
         self._left: dict[str, int] = {}
         self._workers: dict[str, tuple[str, str]] = {}
+        self._on_gpu: set[tuple[str, str]] = set()
 
     def __call__(self, event: Event) -> None:
         """Counts one event."""
@@ -92,8 +93,9 @@ class RayMetrics:
             if count:
                 self._bytes.inc(count, tags={"direction": direction})
         if span.gpu_bytes:
-            tags = {"node": span.place.node, "pid": str(span.place.pid)}
-            self._gpu.set(span.gpu_bytes, tags=tags)
+            node, pid = span.place.node, str(span.place.pid)
+            self._on_gpu.add((node, pid))
+            self._gpu.set(span.gpu_bytes, tags={"node": node, "pid": pid})
 
     def _set_left(self, stage: str, items: int) -> None:
         self._left[stage] = items
@@ -102,6 +104,7 @@ class RayMetrics:
 
     def _forget(self, worker: str) -> None:
         """A worker that is gone holds no memory any more."""
-        node, pid = self._workers.pop(worker, (None, None))
-        if node is not None and pid is not None and ray.is_initialized():
-            self._gpu.set(0, tags={"node": node, "pid": pid})
+        process = self._workers.pop(worker, None)
+        if process in self._on_gpu and ray.is_initialized():
+            self._on_gpu.remove(process)
+            self._gpu.set(0, tags={"node": process[0], "pid": process[1]})

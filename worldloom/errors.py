@@ -75,3 +75,7 @@ class ExportError(WorldloomError):
 
 class RunnerError(WorldloomError):
     """An execution back end that cannot run work (ids: address, stage)."""
+
+
+class JobError(WorldloomError):
+    """A job that a cluster does not take, know or answer about (ids: job, address)."""

@@ -172,7 +172,9 @@ class Timeline:
         row = self._threads.get((process, thread))
         if row is None:
             row = self._threads[process, thread] = len(self._threads) + 1
-            self._name_thread(process, row, thread)
+            number = sum(other == process for other, _ in self._threads)
+            # Ray's own threads have names that say nothing.
+            self._name_thread(process, row, thread if process == _DRIVER else f"items {number}")
         return row
 
     def _name_process(self, process: int, name: str) -> None:
