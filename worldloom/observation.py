@@ -36,6 +36,9 @@ class Span:
     start_s: float
     """Unix time by the clock of that machine, seconds."""
     seconds: float
+    cpu_s: float
+    """Of these, time that the thread computed; the rest it waited for disks, locks, other
+    processes."""
     place: Place
     read_bytes: int
     """Bytes of store files that were read whole; ranges of opened files do not count."""
@@ -59,6 +62,7 @@ class SpanTimer:
         self._before = store.traffic()
         self._start_s = time.time()
         self._tick_s = time.perf_counter()
+        self._cpu_s = time.thread_time()
 
     def stop(self) -> Span:
         """Returns what was measured since the start."""
@@ -68,6 +72,7 @@ class SpanTimer:
             self._subject,
             self._start_s,
             seconds,
+            time.thread_time() - self._cpu_s,
             this_place(),
             after.read_bytes - self._before.read_bytes,
             after.written_bytes - self._before.written_bytes,

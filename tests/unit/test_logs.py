@@ -128,7 +128,7 @@ def test_a_trace_and_line_breaks_stay_in_one_line():
     assert "ValueError: two\nlines" in json.loads(line)["trace"]
 
 
-SPAN = Span("view 3", 1.0, 0.25, Place("far", 77, "t"), 1, 2, 0)
+SPAN = Span("view 3", 1.0, 0.25, 0.2, Place("far", 77, "t"), 1, 2, 0)
 EVENTS: list[tuple[Event, dict[str, Any] | None]] = [
     (StageBegan("depth", 3), {"message": "stage begins", "stage": "depth", "items": 3}),
     (StageEnded("depth"), {"message": "stage ended", "stage": "depth"}),

@@ -66,7 +66,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> dict[str, Values]:
 
 
 def _span(seconds: float, gpu_bytes: int = 0) -> Span:
-    return Span("view 1", 0.0, seconds, Place("far", 77, "t"), 10, 5, gpu_bytes)
+    return Span("view 1", 0.0, seconds, seconds, Place("far", 77, "t"), 10, 5, gpu_bytes)
 
 
 def test_events_become_metrics(made: dict[str, Values]):

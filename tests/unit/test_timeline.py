@@ -55,7 +55,7 @@ def _write(bench: Bench, key: ArtifactKey, work: Number) -> Number:
 
 
 STAGE = Stage("square", 1, Role.DEPTH, Number, _write)
-SPAN = Span("view 3", 1002.5, 0.25, Place("far", 77, "Dummy-1"), 10, 20, gpu_bytes=5)
+SPAN = Span("view 3", 1002.5, 0.25, 0.125, Place("far", 77, "Dummy-1"), 10, 20, gpu_bytes=5)
 
 
 def _checked(path: Path) -> list[dict[str, Any]]:
@@ -100,6 +100,7 @@ def test_items_of_a_run_lie_within_their_stage_one_row_a_thread(tmp_path: Path):
         assert first["ts"] <= item["ts"] <= item["ts"] + item["dur"]
         assert item["ts"] + item["dur"] <= first["ts"] + first["dur"] + 1000
         n = int(item["args"]["subject"].split()[1])
+        assert 0 <= item["args"]["cpu_s"] <= item["dur"] / 1e6 + 1e-3
         assert item["args"]["read_bytes"] == 1000 * n
         assert item["args"]["written_bytes"] == 1000 * n + len(to_json(Number(n**2)))
     rows = {e["args"]["name"] for e in events if e["name"] == "thread_name"}
@@ -130,6 +131,7 @@ def test_rows_and_times_are_those_of_the_workers(tmp_path: Path):
     assert item["args"] == {
         "subject": "view 3",
         "state": "made",
+        "cpu_s": 0.125,
         "read_bytes": 10,
         "written_bytes": 20,
         "gpu_bytes": 5,

@@ -18,6 +18,8 @@ class TimedItem:
     start_s: float
     """After the begin of the job."""
     seconds: float
+    cpu_s: float
+    """Of these, time that the thread computed."""
     process: int
     """Number of its worker."""
     read_bytes: int
@@ -77,5 +79,6 @@ def read_timeline(path: Path) -> TimelineRecord:
         elif event.cat == "item":
             moved = (event.args["read_bytes"], event.args["written_bytes"])
             subject = event.args["subject"]
-            items.append(TimedItem(event.name, subject, start_s, seconds, event.pid, *moved))
+            measured = (start_s, seconds, event.args["cpu_s"], event.pid)
+            items.append(TimedItem(event.name, subject, *measured, *moved))
     return TimelineRecord(tuple(items), tuple(stages))

@@ -148,6 +148,7 @@ class Timeline:
         args: dict[str, object] = {
             "subject": span.subject,
             "state": event.state,
+            "cpu_s": round(span.cpu_s, 6),
             "read_bytes": span.read_bytes,
             "written_bytes": span.written_bytes,
         }

@@ -1,0 +1,121 @@
+"""What a job costs by frame: the input of the simulation, taken from timelines."""
+
+import math
+import statistics
+from dataclasses import dataclass
+
+from tests.benchmarks.scaling.driver import DriverCost
+from tests.benchmarks.scaling.runs import SceneRun
+from worldloom.timeline import TimedItem, TimedStage, TimelineRecord
+
+DRIVER_STEPS = ("ingest", "appraise", "export", "report")
+"""Steps that no worker executes, by their names in the timeline."""
+_WAITED_S = 0.5
+"""A stage whose first item begins later than this had to start workers."""
+
+
+@dataclass(frozen=True)
+class StageCost:
+    """One run of one stage in a job."""
+
+    name: str
+    items_per_frame: float
+    single: bool
+    """True where the stage is one item for the whole scene, however large that is."""
+    item_s: float
+    """Mean CPU time of an item; of a single item, by frame."""
+    spread: float
+    """Deviation of the logarithm of the times of its items."""
+    bytes: float
+    """Read and written by an item; of a single item, by frame."""
+    start_s: float
+    """Wait for the first worker; 0 where there were some."""
+
+
+@dataclass(frozen=True)
+class JobCost:
+    """All of a job."""
+
+    stages: tuple[StageCost, ...]
+    """In the order in which they run; a stage that runs twice is there twice."""
+    driver_s: float
+    """Time of the driver between and besides the stages, by frame."""
+    item_s: float
+    """Time of the driver to hand out one item and take its result, with few workers."""
+    item_worker_s: float
+    """What each further worker adds to that."""
+    lookup_s: float
+    """Time of the driver to look up one item."""
+
+
+def job_cost(run: SceneRun, driver: DriverCost) -> JobCost:
+    """Returns the costs by frame that a run on one worker shows.
+
+    Raises:
+        ValueError: the timeline lacks items, or there was no second run.
+    """
+    record, frames = run.timeline, run.frames
+    if run.again is None:
+        raise ValueError("the cost of a look-up comes from a second run")
+    stages = _worked(record)
+    in_stages_s = sum(stage.seconds for stage in stages)
+    few, many = driver.pools[0], driver.pools[-1]
+    grown_s = (many.dispatch_s + many.wait_s) - (few.dispatch_s + few.wait_s)
+    handed = driver.runs[-1]
+    # Trivial items are looked up too, and real ones at their own price.
+    item_s = (handed.made_driver_cpu_s - handed.found_driver_cpu_s) / handed.items
+    found = _worked(run.again)
+    return JobCost(
+        tuple(_stage_cost(stage, record, frames) for stage in stages),
+        (_end_s(record) - in_stages_s) / frames,
+        item_s,
+        grown_s / (many.workers - few.workers),
+        sum(stage.seconds for stage in found) / sum(stage.items for stage in found),
+    )
+
+
+def wall_per_cpu(record: TimelineRecord) -> float:
+    """Returns how much longer items took than they computed: what else the cores had to do."""
+    return sum(item.seconds for item in record.items) / sum(item.cpu_s for item in record.items)
+
+
+def measured_s(record: TimelineRecord) -> dict[str, float]:
+    """Returns the seconds of the stages by name, of the driver's own under an empty one."""
+    taken: dict[str, float] = {}
+    for stage in _worked(record):
+        taken[stage.stage] = taken.get(stage.stage, 0.0) + stage.seconds
+    taken[""] = _end_s(record) - sum(taken.values())
+    return taken
+
+
+def _worked(record: TimelineRecord) -> list[TimedStage]:
+    return [stage for stage in record.stages if stage.stage not in DRIVER_STEPS]
+
+
+def _end_s(record: TimelineRecord) -> float:
+    return max(stage.start_s + stage.seconds for stage in record.stages)
+
+
+def _stage_cost(stage: TimedStage, record: TimelineRecord, frames: int) -> StageCost:
+    items = [item for item in record.items if _within(item, stage)]
+    if len(items) != stage.items:
+        raise ValueError(f"{stage.stage}: {len(items)} of {stage.items} items in the timeline")
+    single = len(items) == 1
+    scale = frames if single else 1
+    logs = [math.log(item.cpu_s) for item in items]
+    waited_s = min(item.start_s for item in items) - stage.start_s
+    return StageCost(
+        stage.stage,
+        len(items) / frames,
+        single,
+        statistics.fmean(item.cpu_s for item in items) / scale,
+        0.0 if single else statistics.stdev(logs),
+        statistics.fmean(item.read_bytes + item.written_bytes for item in items) / scale,
+        waited_s if waited_s > _WAITED_S else 0.0,
+    )
+
+
+def _within(item: TimedItem, stage: TimedStage) -> bool:
+    # A millisecond for the clocks, which are read at different moments.
+    begin_s, end_s = stage.start_s - 1e-3, stage.start_s + stage.seconds + 1e-3
+    return item.stage == stage.stage and begin_s <= item.start_s <= end_s
