@@ -34,6 +34,8 @@ class Head:
     address: str
     metrics: str
     token: str
+    folder: Path
+    """Ray's temporary files."""
 
     def env(self, token: str | None = None) -> dict[str, str]:
         """The environment of a user who has the token."""
@@ -65,7 +67,9 @@ def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Head]:
     token = secrets.token_hex(32)
     # Sockets of Ray lie in there, and their paths may have 107 characters at most.
     with tempfile.TemporaryDirectory(prefix="wl", dir="/tmp") as folder:
-        made = Head(f"http://127.0.0.1:{dashboard}", f"http://127.0.0.1:{metrics}", token)
+        made = Head(
+            f"http://127.0.0.1:{dashboard}", f"http://127.0.0.1:{metrics}", token, Path(folder)
+        )
         env = made.env() | {
             "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
             "RAY_metrics_report_interval_ms": "500",
@@ -213,6 +217,14 @@ def test_a_submitted_reconstruction_is_the_local_one_and_is_measured(
     made = [line for line in lines if line["message"] == "item made" and line["stage"] == "depth"]
     assert sorted(line["view"] for line in made) == list(range(8))
     assert {line["job"] for line in lines} == {"shipped"}
+    written = [
+        json.loads(line)
+        for path in (head.folder / "session_latest" / "logs").glob("worker-*.err")
+        for line in path.read_text().splitlines()
+        if line.startswith('{"time"') and '"job":"shipped"' in line
+    ]
+    closed = {line["worker"].split("-")[2] for line in written if " closes: " in line["message"]}
+    assert closed == {"depth", "memory", "chunk", "merger"}
     timeline = json.loads((tmp_path / "out" / "timeline.json").read_text())
     workers = {e["args"]["name"] for e in timeline if e["name"] == "process_name"}
     assert len([name for name in workers if "-depth-0 on " in name]) == 1, "it ran on the cluster"

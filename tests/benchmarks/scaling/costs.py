@@ -74,18 +74,32 @@ def job_cost(run: SceneRun, driver: DriverCost) -> JobCost:
     )
 
 
-def wall_per_cpu(record: TimelineRecord) -> float:
-    """Returns how much longer items took than they computed: what else the cores had to do."""
-    return sum(item.seconds for item in record.items) / sum(item.cpu_s for item in record.items)
+@dataclass(frozen=True)
+class RunTime:
+    """What a measured run took."""
+
+    frames: int
+    workers: int
+    wall_per_cpu: float
+    """How much longer items took than they computed: what else the cores had to do."""
+    seconds: float
 
 
-def measured_s(record: TimelineRecord) -> dict[str, float]:
-    """Returns the seconds of the stages by name, of the driver's own under an empty one."""
-    taken: dict[str, float] = {}
-    for stage in _worked(record):
-        taken[stage.stage] = taken.get(stage.stage, 0.0) + stage.seconds
-    taken[""] = _end_s(record) - sum(taken.values())
-    return taken
+@dataclass(frozen=True)
+class Measured:
+    """All that the simulation and its check rest on."""
+
+    machine: str
+    driver: DriverCost
+    cost: JobCost
+    runs: tuple[RunTime, ...]
+
+
+def run_time(run: SceneRun) -> RunTime:
+    """Returns what a run took."""
+    items = run.timeline.items
+    slowed = sum(item.seconds for item in items) / sum(item.cpu_s for item in items)
+    return RunTime(run.frames, run.workers, slowed, _end_s(run.timeline))
 
 
 def _worked(record: TimelineRecord) -> list[TimedStage]:

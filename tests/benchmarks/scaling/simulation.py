@@ -9,7 +9,7 @@ and then carried on at that rate.
 import math
 import random
 from collections.abc import Generator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import simpy
@@ -18,7 +18,9 @@ from tests.benchmarks.scaling.costs import JobCost, StageCost
 
 Process = Generator[simpy.Event, Any, None]
 _ROUNDS = 12
-"""Items a worker after which the rate of a stage is taken as steady."""
+"""Items a worker after which the rate of a stage is taken as steady, ..."""
+_FEWEST = 3000
+"""... and at least so many: rare losses have to show."""
 _QUEUE_AHEAD = 1
 
 
@@ -56,6 +58,8 @@ class Method:
     frames_per_chunk: int = 200
     fan_in: int = 4
     """Inputs of one node of a tree."""
+    border_share: float = 0.1
+    """Part of a chunk that its neighbours have a say in; an assumption."""
     handed_at_once: int = 1
     """Items for which the driver does its work once."""
     constant_dispatch: bool = False
@@ -80,10 +84,10 @@ class StageTime:
     def bound(self) -> str:
         """The resource that asked for most."""
         asked = {
+            "single items": self.single_s,
             "compute": self.compute_s,
             "driver": self.driver_s,
             "store": self.store_s,
-            "single items": self.single_s,
         }
         return max(asked, key=lambda name: asked[name])
 
@@ -123,6 +127,7 @@ class _Load:
     spread: float
     bytes: float
     chain_s: float
+    start_s: float
 
 
 def simulate(
@@ -155,27 +160,29 @@ def simulate(
 
 
 def _loads(stage: StageCost, frames: int, cluster: Cluster, method: Method) -> list[_Load]:
-    moved = stage.read_bytes + stage.written_bytes
+    moved, start_s = stage.bytes, stage.start_s
     speedup = cluster.depth_speedup if stage.name in DEPTH_STAGES else 1.0
     if not stage.single:
         count = max(1, round(stage.items_per_frame * frames))
-        return [_Load(stage.name, count, stage.item_s / speedup, stage.spread, moved, 0.0)]
+        return [_Load(stage.name, count, stage.item_s / speedup, stage.spread, moved, 0.0, start_s)]
     whole_s = stage.item_s * frames
     if not method.tree:
-        return [_Load(stage.name, 1, whole_s, 0.0, moved * frames, whole_s)]
-    # Each level moves all of the scene through fewer nodes; the upper ones join borders only, whose
-    # share of a chunk falls with the root of its size.
+        return [_Load(stage.name, 1, whole_s, 0.0, moved * frames, whole_s, start_s)]
+    # The leaves do what is inside of chunks; the nodes above them join borders only, of which there
+    # are fewer for each level: their length grows with the root of the area.
     loads: list[_Load] = []
     nodes = math.ceil(frames / method.frames_per_chunk)
     share = 1.0
     while True:
         item_s = whole_s * share / nodes
         chain_s = item_s if nodes == 1 else 0.0
-        loads.append(_Load(stage.name, nodes, item_s, 0.2, moved * frames * share / nodes, chain_s))
+        moved_by_node = moved * frames * share / nodes
+        loads.append(_Load(stage.name, nodes, item_s, 0.2, moved_by_node, chain_s, start_s))
+        start_s = 0.0
         if nodes == 1:
             return loads
+        share = (method.border_share if share == 1.0 else share) / math.sqrt(method.fan_in)
         nodes = math.ceil(nodes / method.fan_in)
-        share /= math.sqrt(method.fan_in)
 
 
 @dataclass
@@ -193,7 +200,7 @@ def _run_stage(
     load: _Load, cost: JobCost, cluster: Cluster, method: Method, dice: random.Random
 ) -> tuple[StageTime, int]:
     workers = min(cluster.workers, load.items)
-    simulated = min(load.items, _ROUNDS * workers)
+    simulated = min(load.items, max(_FEWEST, _ROUNDS * workers))
     driver_item_s = _driver_item_s(cost, workers, method)
     env = simpy.Environment()
     driver, store = simpy.Resource(env, 1), simpy.Resource(env, 1)
@@ -204,7 +211,7 @@ def _run_stage(
         for _ in range(1 + _QUEUE_AHEAD):
             env.process(_slot(env, state, driver, store, core, load, cluster, driver_item_s, dice))
     env.run()
-    seconds = cost.start_s + cost.lookup_s * load.items + _carried_on(env.now, state, load.items)
+    seconds = load.start_s + cost.lookup_s * load.items + _carried_on(env.now, state, load.items)
     driver_s = (driver_item_s + cost.lookup_s) * load.items
     item_s = load.item_s + cluster.request_s
     compute_s = item_s * load.items / workers
@@ -231,7 +238,6 @@ def _slot(
     dice: random.Random,
 ) -> Process:
     """One place at a worker: takes items until none is left."""
-    failure_rate = 1.0 / (cluster.failure_every_s * cluster.cores)
     shift = -(load.spread**2) / 2
     while state.left:
         state.left -= 1
@@ -245,7 +251,7 @@ def _slot(
                     yield moving
                     yield env.timeout(load.bytes / cluster.store_bytes_s)
                 taken_s = load.item_s * math.exp(dice.gauss(shift, load.spread))
-                if dice.random() >= taken_s * failure_rate * cluster.cores:
+                if dice.random() >= taken_s / cluster.failure_every_s:
                     break
                 state.retries += 1
                 yield env.timeout(dice.random() * taken_s + cluster.restart_s)
@@ -264,8 +270,13 @@ def _carried_on(simulated_s: float, state: _State, items: int) -> float:
     return simulated_s + missing / rate
 
 
-def without_gpu(cluster: Cluster) -> Cluster:
-    """Returns the cluster as a machine of this kind was measured: cores only, a store at hand."""
-    return replace(
-        cluster, depth_speedup=1.0, request_s=0.0, store_bytes_s=1e12, failure_every_s=1e12
+def measured_machine(workers: int) -> Cluster:
+    """Returns the cluster that the measured runs had: cores only, and the store at hand."""
+    return Cluster(
+        machines=1,
+        cores=workers,
+        depth_speedup=1.0,
+        store_bytes_s=1e12,
+        request_s=0.0,
+        failure_every_s=1e12,
     )
