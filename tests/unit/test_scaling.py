@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.benchmarks.scaling.costs import JobCost, Measured, StageCost
-from tests.benchmarks.scaling.report import comparisons, grid
+from tests.benchmarks.scaling.report import FRAMES, METHODS, comparisons
 from tests.benchmarks.scaling.simulation import Cluster, Method, measured_machine, simulate
 from worldloom.codec import from_json
 
@@ -32,17 +32,17 @@ def test_a_long_stage_is_carried_on_at_its_rate():
 
 
 def test_the_driver_bounds_what_many_workers_can_do():
-    cost = replace(_FREE, item_s=0.01)
-    assert _seconds(cost, 5000, 10) == pytest.approx(2.0 * 5000 / 10, rel=0.02)
-    job = simulate(cost, 50_000, measured_machine(1000))
-    assert job.seconds == pytest.approx(0.01 * 50_000, rel=0.02)
-    assert job.stages[0].bound == "driver"
-    grown = replace(cost, item_worker_s=1e-4)
-    assert _seconds(grown, 50_000, 1000) == pytest.approx(0.11 * 50_000, rel=0.02)
+    cost = replace(_FREE, item_s=0.05)
+    assert _seconds(cost, 5000, 10) == pytest.approx(2.0 * 5000 / 10, rel=0.05)
+    job = simulate(cost, 10_000, measured_machine(200))
+    assert job.seconds == pytest.approx(0.05 * 10_000, rel=0.02)
+    assert job.stages[0].bound == "dispatch"
+    grown = replace(cost, item_worker_s=5e-4)
+    assert _seconds(grown, 10_000, 200) == pytest.approx(0.15 * 10_000, rel=0.02)
     flat = Method(constant_dispatch=True)
-    assert _seconds(grown, 50_000, 1000, flat) == pytest.approx(0.01 * 50_000, rel=0.02)
-    batched = replace(flat, handed_at_once=5)
-    assert _seconds(grown, 50_000, 1000, batched) == pytest.approx(0.002 * 50_000, rel=0.05)
+    assert _seconds(grown, 10_000, 200, flat) == pytest.approx(0.05 * 10_000, rel=0.02)
+    batched = replace(flat, handed_at_once=2)
+    assert _seconds(grown, 10_000, 200, batched) == pytest.approx(0.025 * 10_000, rel=0.02)
 
 
 def test_the_store_bounds_what_its_bandwidth_carries():
@@ -94,10 +94,8 @@ def test_the_measured_runs_are_met():
 
 def test_each_remedy_helps_where_it_is_said_to():
     measured = from_json(MEASURED.read_bytes(), Measured)
-    times = list(grid(measured.cost).values())
-    at_most = [jobs[-1].seconds for jobs in times]
-    assert at_most == sorted(at_most, reverse=True)
-    assert at_most[0] > 20 * at_most[-1]
-    for jobs in times:
-        assert all(job.frames == 1_000_000 for job in jobs)
-    assert Cluster(1000).workers == 8000
+    jobs = [simulate(measured.cost, FRAMES, Cluster(30), method) for method in METHODS.values()]
+    taken = [job.seconds for job in jobs]
+    assert taken == sorted(taken, reverse=True)
+    assert taken[0] > 5 * taken[-1]
+    assert next(iter(jobs[-1].by_bound())) == "compute"

@@ -31,7 +31,7 @@ from worldloom.observation import (
 
 TIMELINE_FILE = "timeline.json"
 MAX_EVENTS = 500_000
-"""Events kept; items after that are counted, stages are kept. About 150 MB."""
+"""Events kept; items after that are counted, stages are kept. About 100 MB."""
 _DRIVER = 1
 _STAGES = 1
 _logger = logging.getLogger(__name__)

@@ -17,7 +17,7 @@ import simpy
 from tests.benchmarks.scaling.costs import JobCost, StageCost
 
 Process = Generator[simpy.Event, Any, None]
-_ROUNDS = 12
+_ROUNDS = 6
 """Items a worker after which the rate of a stage is taken as steady, ..."""
 _FEWEST = 3000
 """... and at least so many: rare losses have to show."""
@@ -79,14 +79,17 @@ class StageTime:
     store_s: float
     single_s: float
     """Longest chain of items that wait for each other; 0 for a stage of independent items."""
+    steps_s: float = 0.0
+    """Steps of the driver's own, beside which nothing runs."""
 
     @property
     def bound(self) -> str:
         """The resource that asked for most."""
         asked = {
+            "steps of the driver": self.steps_s,
             "single items": self.single_s,
             "compute": self.compute_s,
-            "driver": self.driver_s,
+            "dispatch": self.driver_s,
             "store": self.store_s,
         }
         return max(asked, key=lambda name: asked[name])
@@ -153,9 +156,10 @@ def simulate(
             retries += lost
     own_s = cost.driver_s * frames
     if chosen.parallel_steps:
-        own_s /= cluster.workers
-    single_s = 0.0 if chosen.parallel_steps else own_s
-    times.append(StageTime("steps of the driver", own_s, 0.0, 0.0, 0.0, single_s))
+        shared_s = own_s / cluster.workers
+        times.append(StageTime("steps of the driver", shared_s, shared_s, 0.0, 0.0, 0.0))
+    else:
+        times.append(StageTime("steps of the driver", own_s, 0.0, 0.0, 0.0, 0.0, own_s))
     return JobTime(frames, tuple(times), retries)
 
 
