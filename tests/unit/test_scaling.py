@@ -14,7 +14,7 @@ from worldloom.codec import from_json
 MEASURED = Path(__file__).parents[1] / "benchmarks" / "scaling" / "measured.json"
 _VIEWS = StageCost("check", 1.0, False, item_s=2.0, spread=0.0, bytes=0.0, start_s=0.0)
 _SCENE = StageCost("merge", 0.01, True, item_s=0.5, spread=0.0, bytes=0.0, start_s=0.0)
-_FREE = JobCost((_VIEWS,), driver_s=0.0, item_s=0.0, item_worker_s=0.0, lookup_s=0.0)
+_FREE = JobCost((_VIEWS,), driver_s=0.0, fixed_s=0.0, item_s=0.0, item_worker_s=0.0, lookup_s=0.0)
 
 
 def _seconds(cost: JobCost, frames: int, workers: int, method: Method | None = None) -> float:
@@ -61,10 +61,17 @@ def test_an_item_for_the_whole_scene_does_not_get_faster_but_a_tree_does():
 
 
 def test_steps_of_the_driver_are_serial_until_they_are_items():
-    cost = replace(_FREE, driver_s=0.1)
-    whole = 2.0 * 100 / 10
+    cost = replace(_FREE, driver_s=0.1, fixed_s=7.0)
+    whole = 2.0 * 100 / 10 + 7
     assert _seconds(cost, 100, 10) == pytest.approx(whole + 10)
     assert _seconds(cost, 100, 10, Method(parallel_steps=True)) == pytest.approx(whole + 1)
+
+
+def test_chunks_are_items_though_a_small_scene_has_only_one():
+    chunk = replace(_SCENE, name="fuse-chunk")
+    cost = replace(_FREE, stages=(chunk,))
+    assert _seconds(cost, 400, 1) == pytest.approx(0.5 * 400, rel=0.3)
+    assert _seconds(cost, 64 * 200, 64) < 0.5 * 200 * 2
 
 
 def test_lost_machines_cost_what_they_had_under_way():

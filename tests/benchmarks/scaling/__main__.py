@@ -53,9 +53,8 @@ def measure(frames: list[int], workers: list[int]) -> Measured:
             for count in workers:
                 print(f"{length} frames, {count} workers", file=sys.stderr, flush=True)
                 runs.append(run_scene(Path(folder), length, count, again=count == 1))
-    longest = max((run for run in runs if run.again is not None), key=lambda run: run.frames)
     machine = f"{os.cpu_count()} cores, {platform.machine()}"
-    return Measured(machine, driver, job_cost(longest, driver), tuple(map(run_time, runs)))
+    return Measured(machine, driver, job_cost(runs, driver), tuple(map(run_time, runs)))
 
 
 if __name__ == "__main__":

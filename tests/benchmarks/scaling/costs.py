@@ -2,6 +2,7 @@
 
 import math
 import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tests.benchmarks.scaling.driver import DriverCost
@@ -39,7 +40,9 @@ class JobCost:
     stages: tuple[StageCost, ...]
     """In the order in which they run; a stage that runs twice is there twice."""
     driver_s: float
-    """Time of the driver between and besides the stages, by frame."""
+    """Time of the driver between and besides the stages, by frame, beyond `fixed_s`."""
+    fixed_s: float
+    """What a job takes anyway."""
     item_s: float
     """Time of the driver to hand out one item and take its result, with few workers."""
     item_worker_s: float
@@ -48,17 +51,28 @@ class JobCost:
     """Time of the driver to look up one item."""
 
 
-def job_cost(run: SceneRun, driver: DriverCost) -> JobCost:
-    """Returns the costs by frame that a run on one worker shows.
+def job_cost(runs: Sequence[SceneRun], driver: DriverCost) -> JobCost:
+    """Returns the costs by frame that runs show: stages those of the longest on one worker.
+
+    Args:
+        runs: Of two lengths at least, for most of what the driver does by itself does not grow.
+            Of each length the quickest counts, for only other jobs can have made the others longer.
+        driver: What an item costs the driver.
 
     Raises:
-        ValueError: the timeline lacks items, or there was no second run.
+        ValueError: a timeline lacks items, or no one-worker run had a second one.
     """
+    run = max((run for run in runs if run.again is not None), key=lambda run: run.frames)
+    if run.again is None or run.workers != 1:
+        raise ValueError("the cost of a look-up comes from a second run on one worker")
     record, frames = run.timeline, run.frames
-    if run.again is None:
-        raise ValueError("the cost of a look-up comes from a second run")
     stages = _worked(record)
-    in_stages_s = sum(stage.seconds for stage in stages)
+    own_s = {
+        length: min(_driver_own_s(each) for each in runs if each.frames == length)
+        for length in {each.frames for each in runs}
+    }
+    shorter = min(own_s)
+    growth_s = max(0.0, (own_s[frames] - own_s[shorter]) / (frames - shorter))
     few, many = driver.pools[0], driver.pools[-1]
     grown_s = (many.dispatch_s + many.wait_s) - (few.dispatch_s + few.wait_s)
     handed = driver.runs[-1]
@@ -67,7 +81,8 @@ def job_cost(run: SceneRun, driver: DriverCost) -> JobCost:
     found = _worked(run.again)
     return JobCost(
         tuple(_stage_cost(stage, record, frames) for stage in stages),
-        (_end_s(record) - in_stages_s) / frames,
+        growth_s,
+        own_s[frames] - growth_s * frames,
         item_s,
         grown_s / (many.workers - few.workers),
         sum(stage.seconds for stage in found) / sum(stage.items for stage in found),
@@ -97,9 +112,18 @@ class Measured:
 
 def run_time(run: SceneRun) -> RunTime:
     """Returns what a run took."""
+    return RunTime(run.frames, run.workers, _wall_per_cpu(run), _end_s(run.timeline))
+
+
+def _wall_per_cpu(run: SceneRun) -> float:
     items = run.timeline.items
-    slowed = sum(item.seconds for item in items) / sum(item.cpu_s for item in items)
-    return RunTime(run.frames, run.workers, slowed, _end_s(run.timeline))
+    return sum(item.seconds for item in items) / sum(item.cpu_s for item in items)
+
+
+def _driver_own_s(run: SceneRun) -> float:
+    """Time besides the stages."""
+    in_stages_s = sum(stage.seconds for stage in _worked(run.timeline))
+    return _end_s(run.timeline) - in_stages_s
 
 
 def _worked(record: TimelineRecord) -> list[TimedStage]:

@@ -17,7 +17,7 @@ import simpy
 from tests.benchmarks.scaling.costs import JobCost, StageCost
 
 Process = Generator[simpy.Event, Any, None]
-_ROUNDS = 6
+_ROUNDS = 4
 """Items a worker after which the rate of a stage is taken as steady, ..."""
 _FEWEST = 3000
 """... and at least so many: rare losses have to show."""
@@ -64,6 +64,8 @@ class Method:
     """Items for which the driver does its work once."""
     constant_dispatch: bool = False
     """The driver's work for an item does not grow with the number of workers."""
+    listed_lookups: bool = False
+    """The driver lists what a stage has finished, once, and workers look their items up."""
     parallel_steps: bool = False
     """The steps of the driver's own become stages of items."""
 
@@ -120,6 +122,10 @@ DEPTH_STAGES = ("depth", "refine")
 """Where a GPU helps."""
 
 
+CHUNK_STAGES = ("fuse-chunk",)
+"""One item a chunk: the small scene that was measured has only one."""
+
+
 @dataclass(frozen=True)
 class _Load:
     """One stage at one size."""
@@ -156,16 +162,21 @@ def simulate(
             retries += lost
     own_s = cost.driver_s * frames
     if chosen.parallel_steps:
-        shared_s = own_s / cluster.workers
-        times.append(StageTime("steps of the driver", shared_s, shared_s, 0.0, 0.0, 0.0))
-    else:
-        times.append(StageTime("steps of the driver", own_s, 0.0, 0.0, 0.0, 0.0, own_s))
+        own_s /= cluster.workers
+    own_s += cost.fixed_s
+    times.append(StageTime("steps of the driver", own_s, 0.0, 0.0, 0.0, 0.0, own_s))
     return JobTime(frames, tuple(times), retries)
 
 
 def _loads(stage: StageCost, frames: int, cluster: Cluster, method: Method) -> list[_Load]:
     moved, start_s = stage.bytes, stage.start_s
     speedup = cluster.depth_speedup if stage.name in DEPTH_STAGES else 1.0
+    if stage.name in CHUNK_STAGES:
+        count = math.ceil(frames / method.frames_per_chunk)
+        # By frame where it was one item for the scene, else by item.
+        scale = frames / count * (1.0 if stage.single else stage.items_per_frame)
+        item_s, moved = stage.item_s * scale, moved * scale
+        return [_Load(stage.name, count, item_s, 0.2, moved, 0.0, start_s)]
     if not stage.single:
         count = max(1, round(stage.items_per_frame * frames))
         return [_Load(stage.name, count, stage.item_s / speedup, stage.spread, moved, 0.0, start_s)]
@@ -210,19 +221,23 @@ def _run_stage(
     driver, store = simpy.Resource(env, 1), simpy.Resource(env, 1)
     state = _State(simulated)
     store_item_s = load.bytes / cluster.store_bytes_s
-    for _ in range(workers):
-        core = simpy.Resource(env, 1)
-        for _ in range(1 + _QUEUE_AHEAD):
-            env.process(_slot(env, state, driver, store, core, load, cluster, driver_item_s, dice))
+    cores = [simpy.Resource(env, 1) for _ in range(workers)]
+    # Every worker has one item before any has two, as `cluster.dispatch` sees to.
+    for core in cores * (1 + _QUEUE_AHEAD):
+        env.process(_slot(env, state, driver, store, core, load, cluster, driver_item_s, dice))
     env.run()
-    seconds = load.start_s + cost.lookup_s * load.items + _carried_on(env.now, state, load.items)
-    driver_s = (driver_item_s + cost.lookup_s) * load.items
+    lookup_s = 0.0 if method.listed_lookups else cost.lookup_s
+    seconds = load.start_s + lookup_s * load.items + _carried_on(env.now, state, load.items)
     item_s = load.item_s + cluster.request_s
-    compute_s = item_s * load.items / workers
-    return (
-        StageTime(load.name, seconds, compute_s, driver_s, store_item_s * load.items, load.chain_s),
-        round(state.retries * load.items / simulated),
+    taken = StageTime(
+        load.name,
+        seconds,
+        compute_s=item_s * load.items / workers,
+        driver_s=(driver_item_s + lookup_s) * load.items,
+        store_s=store_item_s * load.items,
+        single_s=item_s if load.chain_s else 0.0,
     )
+    return taken, round(state.retries * load.items / simulated)
 
 
 def _driver_item_s(cost: JobCost, workers: int, method: Method) -> float:
