@@ -11,6 +11,7 @@ from actors.resources import RoleResources
 from actors.roles import ChunkActor, DepthActor, MemoryActor, MergerActor
 from actors.worker import StageActor
 from worldloom.bench import BenchConfig
+from worldloom.logs import LogConfig
 from worldloom.stage import Role
 
 CLASSES: Mapping[Role, type[StageActor]] = {
@@ -42,6 +43,8 @@ class ActorSpec:
     """True where the cluster has a GPU."""
     env: Mapping[str, str]
     """Environment of the process, where that of the job does not serve."""
+    log: LogConfig | None = None
+    """How the worker logs; None: text of warnings and errors."""
 
     def request(self) -> dict[str, float]:
         """Returns what one worker asks of a node, by the names of Ray's resources."""
@@ -74,4 +77,4 @@ def actor_options(spec: ActorSpec, name: str) -> dict[str, Any]:
 def start_actor(spec: ActorSpec, name: str) -> ActorHandle[StageActor]:
     """Starts one worker; returns before it runs."""
     remote_class: Any = ray.remote(**actor_options(spec, name))(CLASSES[spec.role])
-    return remote_class.remote(spec.bench)
+    return remote_class.remote(spec.bench, spec.log, name)

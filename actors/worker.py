@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from worldloom.bench import Bench, BenchConfig
 from worldloom.errors import RunnerError
+from worldloom.logs import LogConfig, json_handler
 from worldloom.stage import Outcome, R, Stage, W, execute
 from worldloom.store import ArtifactKey
 
@@ -36,12 +37,19 @@ class StageActor:
     Args:
         bench: Store and cache bound. The store is opened in `ready`, whose error reaches the caller
             as itself; an error in here would only show as a dead actor.
+        log: How the process logs; None: text of warnings and errors.
+        name: Name of the worker in the logs.
     """
 
     cache_share: ClassVar[float] = 1.0
     """Part of the configured cache that this kind of worker makes use of."""
 
-    def __init__(self, bench: BenchConfig) -> None:
+    def __init__(
+        self, bench: BenchConfig, log: LogConfig | None = None, name: str | None = None
+    ) -> None:
+        if log is not None:
+            handler = json_handler(logging.StreamHandler(), log, name)
+            logging.basicConfig(handlers=[handler], force=True)
         share_mib = max(1, int(bench.cache_mib * self.cache_share))
         self._config = replace(bench, cache_mib=share_mib)
         self._bench: Bench | None = None

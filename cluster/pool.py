@@ -16,7 +16,7 @@ from ray.exceptions import RayError
 from actors.remote import ActorSpec, start_actor
 from actors.worker import Health, StageActor
 from cluster.affinity import inputs_of
-from cluster.dispatch import Dispatch, DispatchPolicy, ItemId, WorkerId
+from cluster.dispatch import Assignment, Dispatch, DispatchPolicy, ItemId, WorkerId
 from cluster.faults import (
     Fault,
     FaultKind,
@@ -25,6 +25,7 @@ from cluster.faults import (
     reason_from_error,
 )
 from worldloom.errors import RunnerError
+from worldloom.observation import ItemSent, Observer, WorkerLost, WorkerUp, unobserved
 from worldloom.stage import Failure, Outcome, R, Stage, W
 from worldloom.store import ArtifactKey
 
@@ -65,6 +66,7 @@ class ActorPool:
         on_stall: Called again and again while no worker comes up: frees what can be freed, and
             raises `RunnerError` where no node can carry a worker any more.
         stopping: Set when no more items may be begun.
+        observe: Told of workers and of items handed out.
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class ActorPool:
         config: PoolConfig,
         on_stall: Callable[[], None],
         stopping: threading.Event,
+        observe: Observer = unobserved,
     ) -> None:
         self.spec = spec
         self._name = name
@@ -82,6 +85,7 @@ class ActorPool:
         self._config = config
         self._on_stall = on_stall
         self._stopping = stopping
+        self._observe = observe
         self._numbers = itertools.count()
         self._actors: dict[WorkerId, ActorHandle[StageActor]] = {}
         self._up: set[WorkerId] = set()
@@ -131,6 +135,7 @@ class ActorPool:
                     actor = self._actors[assignment.worker]
                     ref = actor.run.remote(stage, works[assignment.item])
                     self._calls[ref] = _Call(assignment.worker, assignment.item)
+                    self._observe(self._sent(stage, works, assignment, dispatch))
             for ref in self._arrived():
                 yield from self._settle(ref, stage, works, dispatch, look_up)
         if dispatch.repeated:
@@ -180,7 +185,7 @@ class ActorPool:
         """Sends workers on their way until there are `size`; does not wait for them."""
         while self.size < size:
             worker = next(self._numbers)
-            actor = start_actor(self.spec, f"{self._name}-{worker}")
+            actor = start_actor(self.spec, self._label(worker))
             self._actors[worker] = actor
             self._calls[actor.ready.remote(self._probe)] = _Call(worker, None)
 
@@ -244,6 +249,7 @@ class ActorPool:
         if call.item is None:
             _logger.debug("worker %d is up: %s", call.worker, value)
             self._up.add(call.worker)
+            self._observe(WorkerUp(self._label(call.worker), self.spec.role, value.node, value.pid))
             dispatch.join(call.worker, value.node)
         else:
             known = dispatch.is_over(call.item)
@@ -275,8 +281,23 @@ class ActorPool:
             if call.item not in dispatch.held(call.worker):
                 return []
             return dispatch.lost_result(call.worker, call.item, time.monotonic())
+        self._observe(WorkerLost(self._label(call.worker), self.spec.role, fault.reason))
         self._drop(call.worker)
         return dispatch.lost_worker(call.worker)
+
+    def _label(self, worker: WorkerId) -> str:
+        return f"{self._name}-{worker}"
+
+    def _sent(
+        self,
+        stage: Stage[W, R],
+        works: Mapping[ItemId, W],
+        assignment: Assignment,
+        dispatch: Dispatch,
+    ) -> ItemSent:
+        attempt = dispatch.attempts(assignment.item) + 1
+        subject = works[assignment.item].subject
+        return ItemSent(stage.name, subject, self._label(assignment.worker), attempt)
 
 
 def _given_up(stage: Stage[W, R], work: W, attempts: int, reason: str) -> Failure:

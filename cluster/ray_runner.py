@@ -19,11 +19,14 @@ from actors.resources import ActorResources
 from actors.worker import PROBE_FILE
 from cluster.capacity import Node, fit_together, has_gpu, require_feasible, slots
 from cluster.dispatch import DispatchPolicy
+from cluster.metrics import RayMetrics
 from cluster.pool import ActorPool, PoolConfig
 from cluster.session import RaySession
 from worldloom.bench import BenchConfig
 from worldloom.device import cuda_available
 from worldloom.errors import ConfigError, RunnerError
+from worldloom.logs import LogConfig
+from worldloom.observation import Observer, Observers
 from worldloom.stage import (
     Outcome,
     ProgressCallback,
@@ -65,6 +68,10 @@ class RayConfig:
     autoscale: bool = False
     """Ask the autoscaler of the cluster for room for all workers that a stage can use, up to
     `workers`; what is asked is taken back in the end."""
+    metrics: bool = True
+    """Whether metrics for Prometheus are handed to Ray; see docs/observability.md."""
+    log: LogConfig | None = None
+    """How workers log; None: text of warnings and errors."""
 
     def __post_init__(self) -> None:
         if self.object_store_mib < 80:
@@ -116,6 +123,9 @@ class RayRunner:
             dashboard=self._config.dashboard,
             log_to_driver=self._config.log_to_driver,
         )
+        self._observers = Observers()
+        if self._config.metrics:
+            self._observers.add(RayMetrics())
         self._workers = workers
         if self._session.address is None:
             self._workers = local_workers
@@ -144,7 +154,7 @@ class RayRunner:
         with self._lock:
             if self._stopping.is_set():
                 raise RunnerError("the runner is closed; make a new one", stage=stage.name)
-            counter = ProgressCounter(stage.name, len(works), on_progress)
+            counter = ProgressCounter(stage.name, len(works), on_progress, self._observers)
             outcomes = self._found(stage, works)
             for outcome in outcomes.values():
                 counter.add(outcome)
@@ -162,6 +172,10 @@ class RayRunner:
                     self._pools.pop(stage.role).kill()
                     raise
             return [outcomes[index] for index in range(len(works))]
+
+    def watch(self, observer: Observer) -> None:
+        """See `worldloom.stage.Runner.watch`."""
+        self._observers.add(observer)
 
     def workers_up(self) -> dict[Role, int]:
         """Returns how many workers there are now, up or on the way, by role."""
@@ -239,12 +253,14 @@ class RayRunner:
                 ),
                 lambda: self._unblock(role),
                 self._stopping,
+                self._observers,
             )
         return self._pools[role], size
 
     def _spec(self, role: Role, nodes: Sequence[Node]) -> ActorSpec:
         resources = self._config.resources.of(role)
-        return ActorSpec(role, resources, self._bench, has_gpu(nodes), self._session.actor_env())
+        env = self._session.actor_env()
+        return ActorSpec(role, resources, self._bench, has_gpu(nodes), env, self._config.log)
 
     def _nodes_for(self, spec: ActorSpec) -> list[Node]:
         deadline_s = time.monotonic() + self._config.wait_for_nodes_s

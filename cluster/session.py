@@ -17,14 +17,13 @@ from ray.exceptions import AuthenticationError, RayError
 import worldloom
 from actors.remote import THREADS
 from cluster.capacity import Node
+from cluster.ray_job import in_ray_job
 from worldloom.errors import RunnerError
 
 _logger = logging.getLogger(__name__)
 _SHIPPED = ("worldloom", "actors")
 """Packages that workers import."""
 _CONNECT_TIMEOUT_S = 10.0
-_IN_RAY_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"
-"""Set by `ray job submit` in the environment of its driver."""
 
 
 class RaySession:
@@ -92,7 +91,7 @@ class RaySession:
         That of the whole job serves where it is ours: processes that Ray has started ahead fit it,
         which saves a second for each worker.
         """
-        if self._owned and _IN_RAY_JOB not in os.environ:
+        if self._owned and not in_ray_job():
             return {}
         return _worker_env(local=self.address is None)
 
@@ -209,7 +208,7 @@ def _environment_to_ship() -> dict[str, Any]:
     A job that was submitted to Ray has its code from the submission, and its environment must not
     be given twice.
     """
-    if _IN_RAY_JOB in os.environ:
+    if in_ray_job():
         return {}
     folders = [str(Path(str(importlib.import_module(name).__file__)).parent) for name in _SHIPPED]
     return {"env_vars": _worker_env(local=False), "py_modules": folders}

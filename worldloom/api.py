@@ -18,6 +18,7 @@ from worldloom.config import Density, Method, ReconstructionConfig
 from worldloom.depth import concrete_backend
 from worldloom.display import view_records
 from worldloom.errors import ConfigError, InputError
+from worldloom.event_log import log_event
 from worldloom.export import InputRecord, Manifest, ViewRecord, export_scene, software_versions
 from worldloom.exposure import Balance
 from worldloom.ingest import (
@@ -31,6 +32,7 @@ from worldloom.ingest import (
 )
 from worldloom.inline import InlineRunner
 from worldloom.journal import Journal
+from worldloom.observation import Observers, observed_step
 from worldloom.pipeline import reconstruct, split_holdout
 from worldloom.quality import BASIS_EVIDENCE, Appraisal, appraise, save_basis
 from worldloom.reconstruction import Reconstruction
@@ -39,6 +41,7 @@ from worldloom.scene import Frame, ReconstructedScene
 from worldloom.stage import Progress, ProgressCallback, Runner
 from worldloom.texture import RECORD as TEXTURES
 from worldloom.texture import plain_record, record_textures
+from worldloom.timeline import TIMELINE_FILE, Timeline
 
 StrPath = str | os.PathLike[str]
 Trajectory = StrPath | CameraTrajectory
@@ -202,7 +205,10 @@ def reconstruct_sources(
     _make_folder(output)
     bench_config = BenchConfig(store_uri or str(output / ARTIFACTS_FOLDER), cache_mib)
     bench = Bench(bench_config)
-    with Journal() as journal:
+    observers = Observers()
+    observers.add(log_event)
+    with Timeline(output / TIMELINE_FILE, output.name) as timeline, Journal(observers) as journal:
+        observers.add(timeline)
         sources = opened()
         with journal.timed("ingest", sum(len(source) for source in sources)):
             all_frames = ingest(
@@ -217,6 +223,7 @@ def reconstruct_sources(
         frames, held_out = split_holdout(all_frames, config.holdout)
         factory = runner or partial(InlineRunner, workers=_cores())
         with _opened(factory, bench_config) as at_work:
+            at_work.watch(observers)
             config = _with_concrete_backends(config, at_work)
             made = make(frames, config, at_work, bench, on_progress)
         name = sources[0].name if len(sources) == 1 else title
@@ -231,8 +238,12 @@ def reconstruct_sources(
             quality=msgspec.json.decode(to_json(appraisal.quality)),
             evidence=manifest.evidence | basis | textures,
         )
-        scene = _exported(output, made, manifest, appraisal)
-        return add_report(scene, output, bench_config.store_uri) if report else scene
+        with observed_step(observers, "export", len(frames)):
+            scene = _exported(output, made, manifest, appraisal)
+        if not report:
+            return scene
+        with observed_step(observers, "report", len(frames)):
+            return add_report(scene, output, bench_config.store_uri)
 
 
 def _with_concrete_backends(config: ReconstructionConfig, runner: Runner) -> ReconstructionConfig:

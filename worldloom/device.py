@@ -1,6 +1,7 @@
 """The CUDA device of this process."""
 
 import ctypes
+import sys
 
 
 def cuda_available() -> bool:
@@ -20,3 +21,14 @@ def cuda_available() -> bool:
     import torch
 
     return torch.cuda.is_available()
+
+
+def held_gpu_bytes() -> int:
+    """Returns the GPU memory that torch holds for this process; 0 where it has not touched a GPU.
+
+    What the allocator keeps for later counts too: other processes cannot have it.
+    """
+    torch = sys.modules.get("torch")
+    if torch is None or not torch.cuda.is_initialized():
+        return 0
+    return int(torch.cuda.memory_reserved())

@@ -111,3 +111,7 @@ class AccessError(WorldloomError):
 
 class ServiceError(WorldloomError):
     """A service that cannot be reached, or that failed (ids: code)."""
+
+
+class JobError(WorldloomError):
+    """A job that a cluster does not take, know or answer about (ids: job, address)."""

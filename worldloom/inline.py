@@ -6,6 +6,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from worldloom.bench import Bench, BenchConfig
 from worldloom.device import cuda_available
 from worldloom.errors import ConfigError
+from worldloom.observation import Observer, Observers
 from worldloom.stage import (
     Outcome,
     ProgressCallback,
@@ -34,17 +35,22 @@ class InlineRunner:
             raise ConfigError(f"workers is {workers}; give at least 1", field="workers")
         self.bench = Bench(bench)
         self.workers = workers
+        self._observers = Observers()
 
     def map(
         self, stage: Stage[W, R], works: Sequence[W], on_progress: ProgressCallback
     ) -> list[Outcome[R]]:
         """See `worldloom.stage.Runner.map`."""
-        counter = ProgressCounter(stage.name, len(works), on_progress)
+        counter = ProgressCounter(stage.name, len(works), on_progress, self._observers)
         outcomes: dict[int, Outcome[R]] = {}
         for index, outcome in self._completed(stage, works):
             outcomes[index] = outcome
             counter.add(outcome)
         return [outcomes[index] for index in range(len(works))]
+
+    def watch(self, observer: Observer) -> None:
+        """See `worldloom.stage.Runner.watch`."""
+        self._observers.add(observer)
 
     def has_cuda(self, role: Role = Role.DEPTH) -> bool:
         """See `worldloom.stage.Runner.has_cuda`; all roles are this process."""
@@ -63,7 +69,7 @@ class InlineRunner:
             for index, work in enumerate(works):
                 yield index, execute(stage, self.bench, work)
             return
-        with ThreadPoolExecutor(self.workers, thread_name_prefix=stage.name) as pool:
+        with ThreadPoolExecutor(self.workers, thread_name_prefix="worker") as pool:
             in_flight: dict[Future[Outcome[R]], int] = {}
             waiting = iter(enumerate(works))
             while True:

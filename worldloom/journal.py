@@ -6,6 +6,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from types import TracebackType
 
+from worldloom.observation import Observer, observed_step, unobserved
 from worldloom.stage import StageReport
 
 
@@ -14,10 +15,14 @@ class Journal(logging.Handler):
 
     They are shown or hidden as ever; the journal keeps them for the manifest, so that a result
     tells of what was passed over.
+
+    Args:
+        observe: Told of the steps that are timed.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, observe: Observer = unobserved) -> None:
         super().__init__(logging.WARNING)
+        self._observe = observe
         self._warnings: list[str] = []
         self._timings: list[StageReport] = []
         self._logger = logging.getLogger("worldloom")
@@ -54,5 +59,6 @@ class Journal(logging.Handler):
     def timed(self, step: str, items: int) -> Generator[None]:
         """Times one step."""
         start = time.monotonic()
-        yield
+        with observed_step(self._observe, step, items):
+            yield
         self._timings.append(StageReport(step, time.monotonic() - start, items, 0, 0))

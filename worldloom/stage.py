@@ -5,12 +5,23 @@ of its artifact: finished work is found again, never done twice, whoever runs it
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 from worldloom.bench import Bench
 from worldloom.errors import WorldloomError
+from worldloom.logs import logged
+from worldloom.observation import (
+    ItemEnded,
+    ItemState,
+    Observer,
+    Span,
+    SpanTimer,
+    StageBegan,
+    StageEnded,
+    unobserved,
+)
 from worldloom.store import ArtifactKey, Store, artifact_key
 
 
@@ -77,6 +88,8 @@ class Outcome(Generic[R]):
     failure: Failure | None = None
     reused: bool = False
     """True where the artifact was there already."""
+    span: Span | None = field(default=None, compare=False, repr=False)
+    """When and where it was made; no part of the result, so outcomes compare without it."""
 
 
 @dataclass(frozen=True)
@@ -131,6 +144,10 @@ class Runner(Protocol):
         """
         ...
 
+    def watch(self, observer: Observer) -> None:
+        """Tells an observer of all that happens from now on."""
+        ...
+
     def has_cuda(self, role: Role = Role.DEPTH) -> bool:
         """Returns whether the workers of a role have a CUDA device; asked once, in the driver."""
         ...
@@ -166,13 +183,16 @@ def execute(stage: Stage[W, R], bench: Bench, work: W) -> Outcome[R]:
     if found is not None:
         return found
     key = stage.key(work)
-    try:
-        result = stage.function(bench, key, work)
-        bench.store.commit(key, result)
-    except (WorldloomError, MemoryError) as error:
-        failure = Failure(stage.name, work.subject, type(error).__name__, str(error), attempts=1)
-        return Outcome(None, failure)
-    return Outcome(result)
+    timer = SpanTimer(work.subject, bench.store)
+    with logged(stage=stage.name, subject=work.subject):
+        try:
+            result = stage.function(bench, key, work)
+            bench.store.commit(key, result)
+        except (WorldloomError, MemoryError) as error:
+            kind = type(error).__name__
+            failure = Failure(stage.name, work.subject, kind, str(error), attempts=1)
+            return Outcome(None, failure, span=timer.stop())
+    return Outcome(result, span=timer.stop())
 
 
 class ProgressCounter:
@@ -182,12 +202,17 @@ class ProgressCounter:
         stage: Name of the stage.
         total: Number of work items.
         report: Called at once and after each outcome.
+        observe: Told of the stage and of each item that ended.
     """
 
-    def __init__(self, stage: str, total: int, report: ProgressCallback) -> None:
+    def __init__(
+        self, stage: str, total: int, report: ProgressCallback, observe: Observer = unobserved
+    ) -> None:
         self._state = Progress(stage, done=0, total=total, reused=0, failed=0)
         self._report = report
-        report(self._state)
+        self._observe = observe
+        observe(StageBegan(stage, total))
+        self._tell()
 
     def add(self, outcome: Outcome[R]) -> None:
         """Counts one outcome."""
@@ -199,4 +224,18 @@ class ProgressCounter:
             reused=state.reused + int(outcome.reused),
             failed=state.failed + int(outcome.failure is not None),
         )
+        self._observe(_ended(state.stage, outcome))
+        self._tell()
+
+    def _tell(self) -> None:
         self._report(self._state)
+        if self._state.done == self._state.total:
+            self._observe(StageEnded(self._state.stage))
+
+
+def _ended(stage: str, outcome: Outcome[R]) -> ItemEnded:
+    if outcome.failure is not None:
+        failure = outcome.failure
+        return ItemEnded(stage, ItemState.FAILED, outcome.span, failure.subject, failure.message)
+    state = ItemState.REUSED if outcome.reused else ItemState.MADE
+    return ItemEnded(stage, state, outcome.span)

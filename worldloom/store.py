@@ -7,8 +7,10 @@ last: where it is, the artifact is whole. Writing the same artifact twice is har
 import contextlib
 import logging
 import posixpath
+import threading
 import uuid
 from collections.abc import Generator
+from dataclasses import dataclass
 from typing import NewType, TypeVar
 
 import msgspec
@@ -38,6 +40,22 @@ def artifact_key(stage: str, version: int, work: object) -> ArtifactKey:
     return ArtifactKey(f"{stage}/{name[:2]}/{name}")
 
 
+@dataclass(frozen=True)
+class Traffic:
+    """Bytes that one thread has moved."""
+
+    read_bytes: int = 0
+    """Files read whole; ranges of opened files do not count."""
+    written_bytes: int = 0
+
+
+class _Meter(threading.local):
+    """Counts for each thread by itself, so that work items on threads do not mix."""
+
+    read_bytes = 0
+    written_bytes = 0
+
+
 class Store:
     """Artifacts in a local folder or an object store (`s3://`, `gs://`), by `pyarrow.fs`.
 
@@ -50,6 +68,7 @@ class Store:
 
     def __init__(self, uri: str) -> None:
         self.uri = uri
+        self._meter = _Meter()
         try:
             self._fs, self._root = pafs.FileSystem.from_uri(uri)
             self._fs.create_dir(self._root, recursive=True)
@@ -61,6 +80,10 @@ class Store:
 
     def _path(self, key: ArtifactKey, name: str) -> str:
         return posixpath.join(self._root, key, name)
+
+    def traffic(self) -> Traffic:
+        """Returns what the calling thread has read and written so far."""
+        return Traffic(self._meter.read_bytes, self._meter.written_bytes)
 
     def write(self, key: ArtifactKey, name: str, data: bytes | memoryview | pa.Buffer) -> None:
         """Writes one file of an artifact under a temporary name, then renames it.
@@ -77,6 +100,7 @@ class Store:
                 stream.write(data)
             if local:
                 self._fs.move(target, path)
+            self._meter.written_bytes += memoryview(data).nbytes
         except OSError as error:
             if local:
                 with contextlib.suppress(OSError):
@@ -96,7 +120,9 @@ class Store:
         """
         try:
             with self._fs.open_input_file(self._path(key, name)) as stream:
-                return stream.read_buffer()
+                data = stream.read_buffer()
+            self._meter.read_bytes += data.size
+            return data
         except OSError as error:
             raise StoreError(
                 f"cannot read {name} of {key} in {self.uri}: {error}; run again to make it anew",

@@ -1,5 +1,6 @@
 """`worldloom demo`: a synthetic scene through the real path, scored against its truth."""
 
+import logging
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -11,6 +12,7 @@ import numpy as np
 import tyro
 
 from cluster.cli._execution import Execution
+from cluster.cli._logs import say
 from cluster.cli._progress import report_on
 from cluster.cli._summary import show_summary, summary_object
 from cluster.cli._terminal import write_json
@@ -55,16 +57,17 @@ class Demo:
         Raises:
             WorldloomError: what is wrong, and what to do.
         """
-        sys.stderr.write("demo: making a room and a video of it, with its cameras\n")
+        self.execution.start_logging(self.out)
+        say(logging.INFO, "making a room and a video of it, with its cameras", "demo")
         store_uri = self.execution.store or str(self.out.resolve() / ARTIFACTS_FOLDER)
         bench = BenchConfig(store_uri, self.execution.cache_mib)
         source = self.out / "input"
-        with closing(self.execution.factory(fallback="ray")(bench)) as runner:
+        with closing(self.execution.factory("ray", self.out)(bench)) as runner:
             with ThreadPoolExecutor(1) as aside:
                 making = aside.submit(self._make, source)
                 runner.start()
                 truth = making.result()
-            with report_on(sys.stderr) as report:
+            with report_on(sys.stderr, self.execution.log_format) as report:
                 scene = reconstruct_files(
                     [source / "video.mp4"],
                     self.out,

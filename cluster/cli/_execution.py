@@ -6,11 +6,15 @@ One exception: a backend of depth that is `auto` depends on whether the workers 
 import os
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Literal
 
+from cluster.cli._logs import turn_to_json
+from cluster.ray_job import in_ray_job, submission_id
 from worldloom.api import RunnerFactory
 from worldloom.errors import ConfigError
 from worldloom.inline import InlineRunner
+from worldloom.logs import LogConfig, LogFormat
 
 RunnerName = Literal["inline", "ray"]
 
@@ -21,7 +25,7 @@ class Execution:
 
     runner: RunnerName | None = None
     """inline: threads of this process; ray: workers on this machine or a cluster. None: ray where
-    an address is given, else inline."""
+    an address is given or inside a Ray job, else inline."""
     workers: int | None = None
     """Threads, or most Ray workers of a kind; None: one a core, or all that the cluster carries."""
     address: str | None = None
@@ -37,6 +41,12 @@ class Execution:
     """Share of a GPU that each Ray worker of chunks books; splats are trained on CUDA there."""
     cache_mib: int = 256
     """Decoded images and arrays kept in each process, MiB."""
+    log_format: LogFormat = "text"
+    """json: every line on stderr is a JSON object, and progress comes as log lines; workers write
+    the same to their own logs."""
+    job: str | None = None
+    """Name of the job in JSON logs; None: its submission id inside a Ray job, else the name of the
+    output folder."""
 
     def __post_init__(self) -> None:
         if self.workers is not None and self.workers < 1:
@@ -58,13 +68,31 @@ class Execution:
                 "--address is for --runner ray; leave one of the two out", field="address"
             )
 
-    def factory(self, fallback: RunnerName = "inline") -> RunnerFactory:
+    def start_logging(self, out: Path) -> None:
+        """Makes stderr speak the format that is wanted.
+
+        Args:
+            out: Output folder, which names a job that has no other name.
+        """
+        if (config := self.log_config(out)) is not None:
+            turn_to_json(config)
+
+    def log_config(self, out: Path | None) -> LogConfig | None:
+        """Returns how all processes of the job log; None for text."""
+        if self.log_format == "text":
+            return None
+        return LogConfig(
+            self.job or submission_id() or (out.resolve().name if out else "worldloom")
+        )
+
+    def factory(self, fallback: RunnerName = "inline", out: Path | None = None) -> RunnerFactory:
         """Returns what makes the runner.
 
         Args:
             fallback: Runner where none is named and no address is given.
+            out: Output folder, which names the job in the logs of workers.
         """
-        name = self.runner or ("ray" if self.address else fallback)
+        name = self.runner or ("ray" if self.address or in_ray_job() else fallback)
         if name == "inline":
             return partial(InlineRunner, workers=self.workers or len(os.sched_getaffinity(0)))
         # Ray takes a second to import, which the other commands need not wait for.
@@ -75,5 +103,5 @@ class Execution:
             depth=RoleResources(num_gpus=self.depth_gpus),
             chunk=replace(ActorResources().chunk, num_gpus=self.chunk_gpus),
         )
-        config = RayConfig(resources=resources, autoscale=self.autoscale)
+        config = RayConfig(resources=resources, autoscale=self.autoscale, log=self.log_config(out))
         return partial(RayRunner, workers=self.workers, address=self.address, config=config)

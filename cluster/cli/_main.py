@@ -13,6 +13,8 @@ from cluster.cli._arguments import UsageError, parse
 from cluster.cli._demo import Demo
 from cluster.cli._export import Export
 from cluster.cli._info import Info
+from cluster.cli._job import Job
+from cluster.cli._logs import say, start_text
 from cluster.cli._metrics import Metrics
 from cluster.cli._panorama import Panoramas
 from cluster.cli._reconstruct import Reconstruct
@@ -21,6 +23,7 @@ from cluster.cli._remote import Remote
 from cluster.cli._render import Render
 from cluster.cli._report import Report
 from cluster.cli._serve import Serve
+from cluster.cli._submit import Submit
 from cluster.cli._terminal import stdout_kept_clean, write_json
 from cluster.cli._tokens import TokenAdmin
 from cluster.cli._view import View
@@ -43,6 +46,8 @@ Command = (
     | Annotated[Serve, tyro.conf.subcommand("serve")]
     | Annotated[Remote, tyro.conf.subcommand("remote")]
     | Annotated[TokenAdmin, tyro.conf.subcommand("tokens")]
+    | Annotated[Submit, tyro.conf.subcommand("submit")]
+    | Annotated[Job, tyro.conf.subcommand("job")]
 )
 
 
@@ -61,7 +66,7 @@ def run(arguments: Sequence[str]) -> int:
     Returns:
         The exit code: 0 done, 1 failed, 2 wrong arguments, 130 interrupted.
     """
-    logging.basicConfig(handlers=[_StderrHandler()], format="%(levelname)s: %(message)s")
+    start_text()
     try:
         command = parse(Command, PROG, arguments)  # pyright: ignore[reportArgumentType]
     except UsageError as error:
@@ -78,16 +83,8 @@ def run(arguments: Sequence[str]) -> int:
     return OK
 
 
-class _StderrHandler(logging.Handler):
-    """Writes records to what is stderr at the moment: a live display puts itself in between."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        sys.stderr.write(self.format(record) + "\n")
-
-
 def _say(code: int, text: str) -> int:
-    line = " ".join(text.split())
-    sys.stderr.write(f"{PROG}: {line}\n")
+    say(logging.ERROR, text, PROG)
     return code
 
 

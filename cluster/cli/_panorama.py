@@ -73,7 +73,8 @@ class Panoramas:
         Raises:
             WorldloomError: what is wrong, and what to do.
         """
-        with report_on(sys.stderr) as report:
+        self.execution.start_logging(self.out)
+        with report_on(sys.stderr, self.execution.log_format) as report:
             reconstruct_panoramas(
                 self.inputs,
                 self.out,
@@ -82,7 +83,7 @@ class Panoramas:
                 sampling=self.sphere,
                 depth=self.source(),
                 layers=self.layers,
-                runner=self.execution.factory(),
+                runner=self.execution.factory(out=self.out),
                 store_uri=self.execution.store,
                 limits=self.limits,
                 cache_mib=self.execution.cache_mib,

@@ -19,6 +19,7 @@ from rich.progress import (
 )
 from rich.progress import Progress as Bars
 
+from worldloom.logs import LogFormat
 from worldloom.stage import Progress
 
 _LINE_EVERY_S = 5.0
@@ -145,7 +146,24 @@ class LineReport(Report):
         self._stream.flush()
 
 
-def report_on(stream: TextIO) -> Report:
-    """Returns the report that fits a stream: live on a terminal, lines elsewhere."""
+class NoReport(Report):
+    """Says nothing: where logs are JSON, the log tells of stages and items."""
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Has nothing to end."""
+
+    def __call__(self, progress: Progress) -> None:
+        """Passes over the step."""
+
+
+def report_on(stream: TextIO, log_format: LogFormat = "text") -> Report:
+    """Returns the report that fits a stream: live on a terminal, lines elsewhere, none in JSON."""
+    if log_format == "json":
+        return NoReport()
     console = Console(file=stream)
     return LiveReport(console) if console.is_terminal else LineReport(stream)

@@ -58,7 +58,8 @@ class Reconstruct:
         Raises:
             WorldloomError: what is wrong, and what to do.
         """
-        with report_on(sys.stderr) as report:
+        self.execution.start_logging(self.out)
+        with report_on(sys.stderr, self.execution.log_format) as report:
             reconstruct_files(
                 self.inputs,
                 self.out,
@@ -66,7 +67,7 @@ class Reconstruct:
                 trajectories=self.trajectory,
                 every=self.every,
                 missing_images=self.missing_images,
-                runner=self.execution.factory(),
+                runner=self.execution.factory(out=self.out),
                 store_uri=self.execution.store,
                 limits=self.limits,
                 cache_mib=self.execution.cache_mib,

@@ -32,6 +32,7 @@ CODES: dict[type[WorldloomError], grpc.StatusCode] = {
     errors.StoreError: grpc.StatusCode.UNAVAILABLE,
     errors.ExportError: grpc.StatusCode.FAILED_PRECONDITION,
     errors.RunnerError: grpc.StatusCode.UNAVAILABLE,
+    errors.JobError: grpc.StatusCode.UNAVAILABLE,
     errors.NotFoundError: grpc.StatusCode.NOT_FOUND,
     errors.AlreadyExistsError: grpc.StatusCode.ALREADY_EXISTS,
     errors.PreconditionError: grpc.StatusCode.FAILED_PRECONDITION,

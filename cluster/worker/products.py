@@ -9,13 +9,14 @@ import cv2
 import numpy as np
 
 from cluster.worker.events import EventWriter
-from cluster.worker.task import JobKind, Outcome, Output, RenderSpec, Task
+from cluster.worker.task import Outcome, Output, RenderSpec, Task
 from worldloom.cameras import Camera
-from worldloom.errors import ConfigError, ExportError
+from worldloom.errors import ConfigError
 from worldloom.export import (
     export_cameras,
     export_mesh,
     export_point_cloud,
+    export_splats,
     load_scene,
     sha256_of,
     write_mesh,
@@ -88,12 +89,8 @@ def _make(task: Task, scene: ReconstructedScene, target: Path, events: EventWrit
             return export_mesh(better, target / "textured.glb")
         case Task(render=spec) if spec is not None:
             return _rendered(spec, scene, target, events)
-        case Task(kind=JobKind.EXPORT_SPLATS):
-            raise ExportError(
-                "the scene holds no splats: it was reconstructed as a surface; export the mesh, "
-                "the point cloud or the cameras",
-                format="splats",
-            )
+        case Task(splats=spec) if spec is not None:
+            return export_splats(scene, target / f"splats.{spec.format}", spec.format)
         case _:
             raise ConfigError(f"a job of the kind {task.kind} needs its part of the task")
 

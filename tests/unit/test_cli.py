@@ -100,7 +100,10 @@ def test_the_summary_shows_the_licence_of_a_model(models: list[dict[str, str]], 
 @pytest.mark.parametrize(
     ("words", "part"),
     [
-        ([], "reconstruct, demo, refine, export, info, metrics, panorama, render, report, view"),
+        (
+            [],
+            "reconstruct, demo, refine, export, info, metrics, panorama, render, report, view",
+        ),
         (["reconstruct", "--out", "b"], "no input"),
         (["reconstruct", "a.mp4"], "--out"),
         (["reconstruct", "a.mp4", "--out", "b", "--resolution", "9"], "at least 64 pixels, got 9"),
