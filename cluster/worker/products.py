@@ -11,7 +11,7 @@ import numpy as np
 from cluster.worker.events import EventWriter
 from cluster.worker.task import Outcome, Output, RenderSpec, Task
 from worldloom.cameras import Camera
-from worldloom.errors import ConfigError
+from worldloom.errors import ConfigError, ExportError
 from worldloom.export import (
     export_cameras,
     export_mesh,
