@@ -1,0 +1,1 @@
+"""Three hosts with addresses of their own on one machine, and what may happen to them."""
