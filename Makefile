@@ -2,12 +2,12 @@
 # The commands themselves are poe tasks in pyproject.toml.
 POE := .venv/bin/poe --quiet
 
-.PHONY: setup demo test interop lint bench pages docs load fuzz contract deploy-check clean
+.PHONY: setup demo test interop lint bench pages docs load fuzz contract deploy-check chaos faults equality clean
 
 setup:
 	@deploy/setup.sh
 
-demo test interop lint bench docs load fuzz contract deploy-check: setup
+demo test interop lint bench docs load fuzz contract deploy-check chaos faults equality: setup
 	@$(POE) $@
 
 pages: setup
