@@ -36,7 +36,7 @@ def room(tmp_path_factory: pytest.TempPathFactory) -> Path:
         *("reconstruct_room.py", "--out", out, "--layout", "corner"),
         *("--frames", 8, "--resolution", 128),
     )
-    assert "merge: 1 done" in told
+    assert "make-part: 1 done" in told
     return out
 
 

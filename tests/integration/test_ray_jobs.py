@@ -4,7 +4,6 @@ import json
 import os
 import re
 import secrets
-import socket
 import subprocess
 import sys
 import tempfile
@@ -18,6 +17,7 @@ import pytest
 
 from cluster.jobs import JobState, RayJobs
 from tests.integration.scenes import CONFIG, make, write_input
+from tests.ports import free_ports
 from worldloom.errors import JobError
 from worldloom.inline import InlineRunner
 from worldloom.texture import TextureConfig
@@ -49,21 +49,10 @@ class Head:
         return subprocess.run(command, env=self.env(token), capture_output=True, text=True)
 
 
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
-
-
 @pytest.fixture(scope="module")
 def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Head]:
     """Started as administrators do, in a folder where our packages are not on the path."""
-    port, dashboard, metrics = _free_ports(3)
+    port, dashboard, metrics, agent = free_ports(4)
     token = secrets.token_hex(32)
     # Sockets of Ray lie in there, and their paths may have 107 characters at most.
     with tempfile.TemporaryDirectory(prefix="wl", dir="/tmp") as folder:
@@ -80,6 +69,8 @@ def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Head]:
             *(str(BIN / "ray"), "start", "--head", "--block", "--num-cpus", "4"),
             *("--node-ip-address", "127.0.0.1", "--port", str(port)),
             *("--dashboard-port", str(dashboard), "--metrics-export-port", str(metrics)),
+            # Two clusters of one machine would want the same port for it.
+            *("--dashboard-agent-listen-port", str(agent)),
             *("--temp-dir", folder, "--object-store-memory", str(128 * 2**20)),
             "--disable-usage-stats",
         ]
@@ -297,7 +288,7 @@ def test_the_address_that_is_given_counts(head: Head, monkeypatch: pytest.Monkey
 
 
 def test_an_address_without_a_cluster_is_one_clear_error(head: Head):
-    (port,) = _free_ports(1)
+    (port,) = free_ports(1)
     with pytest.raises(JobError, match=r"nothing answers at http://127\.0\.0\.1:\d+: .*refused"):
         RayJobs(f"http://127.0.0.1:{port}")
     with pytest.raises(JobError, match="is not the address of a dashboard; give http://HEAD:8265"):

@@ -1,8 +1,10 @@
 """Jobs of the service as Ray Jobs: started once, found again, stopped, with their words."""
 
 import os
+import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,35 +13,43 @@ import pytest
 
 from cluster.gateway.launcher import LaunchState
 from cluster.gateway.ray_jobs import RayJobs
+from tests.ports import free_ports
 from worldloom.errors import RunnerError
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
-PROGRAM = """
-import sys, ray
-context = ray.init(num_cpus=2, include_dashboard=True, dashboard_port=0, log_to_driver=False)
-print(context.dashboard_url, flush=True)
-sys.stdin.read()
-"""
+RAY = Path(sys.executable).parent / "ray"
 
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The job server of a cluster in a process of its own."""
-    environment = os.environ | {"RAY_AUTH_MODE": "disabled"}
-    cluster = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        env=environment,
-        cwd=tmp_path_factory.mktemp("cluster"),
-    )
-    assert cluster.stdout is not None
-    url = cluster.stdout.readline().strip()
-    assert url, "no cluster came up"
-    yield f"http://{url}"
-    cluster.communicate(timeout=60)
+    port, dashboard, agent = free_ports(3)
+    folder = tmp_path_factory.mktemp("cluster")
+    # Sockets of Ray lie in there, and their paths may have 107 characters at most.
+    with (
+        tempfile.TemporaryDirectory(prefix="wl", dir="/tmp") as sockets,
+        (folder / "ray.log").open("w") as log,
+    ):
+        command = [
+            *(str(RAY), "start", "--head", "--block", "--num-cpus", "2", "--port", str(port)),
+            *("--node-ip-address", "127.0.0.1", "--dashboard-port", str(dashboard)),
+            # Two clusters of one machine would want the same port for it.
+            *("--dashboard-agent-listen-port", str(agent), "--temp-dir", sockets),
+            *("--object-store-memory", str(128 * 2**20), "--disable-usage-stats"),
+        ]
+        environment = os.environ | {"RAY_AUTH_MODE": "disabled"}
+        cluster = subprocess.Popen(command, stdout=log, stderr=log, env=environment, cwd=folder)
+        try:
+            within(90, lambda: _listens(dashboard))
+            yield f"http://127.0.0.1:{dashboard}"
+        finally:
+            cluster.terminate()
+            cluster.wait(60)
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def within(seconds: float, check: Callable[[], bool]) -> None:

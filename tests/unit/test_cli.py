@@ -19,8 +19,11 @@ from worldloom.config import ReconstructionConfig
 from worldloom.errors import InputError
 from worldloom.export import Manifest, ViewRecord, export_scene
 from worldloom.learned import AlignmentConfig, LearnedConfig
+from worldloom.surface import SurfaceConfig
 from worldloom.texture import TextureConfig
 
+SHORT = {"max_views_per_chunk", "chunk_size_m"}
+"""Flags of their own for what stands in the settings of a part too."""
 OTHER_NAMES = {"density": "point_cloud_density", "depth_refinement": "depth_estimation"}
 
 
@@ -32,7 +35,7 @@ def _logging_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_every_setting_of_the_api_has_a_flag_with_the_same_default_and_text():
     assert Settings().config() == ReconstructionConfig()
     flags = {OTHER_NAMES.get(field.name, field.name) for field in dataclasses.fields(Settings)}
-    assert flags == {field.name for field in dataclasses.fields(ReconstructionConfig)}
+    assert flags - SHORT == {field.name for field in dataclasses.fields(ReconstructionConfig)}
 
 
 def test_every_flag_reaches_the_config():
@@ -42,6 +45,7 @@ def test_every_flag_reaches_the_config():
         "--refine-poses",
         *("--min-sweep-px", "100", "--plan.max-partners", "3", "--sweep.window-px", "5"),
         *("--exposure.no-estimate", "--no-textures", "--texture-resolution", "2048"),
+        *("--max-views-per-chunk", "40", "--chunk-size-m", "2.5"),
     ]
     command: Any = cli.parse(cli.Command, "worldloom", words)
     assert isinstance(command, Reconstruct)
@@ -59,6 +63,7 @@ def test_every_flag_reaches_the_config():
         plan=config.plan,
         sweep=config.sweep,
         exposure=config.exposure,
+        surface=SurfaceConfig(max_views_per_chunk=40, chunk_size_m=2.5),
         texture=TextureConfig(textures=False, texture_resolution=2048),
     )
     assert config.plan.max_partners == 3

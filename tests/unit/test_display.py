@@ -278,6 +278,6 @@ def test_chunks_of_a_fitted_surface_are_its_own(tmp_path: Path):
     put_chunks(bench)
     key = artifact_key(FIT_FIELD.name, FIT_FIELD.version, 0)
     bench.write_arrays(key, "faces.npz", block_keys=keys_from_cells(np.array([[5, 6, 7]])))
-    bench.store.commit(key, ChunkFaces(0, key, 0, 0))
+    bench.store.commit(key, ChunkFaces(0, key, 0, 0, 0, 0))
     (chunk,) = stored_chunks(bench, {"voxel_m": VOXEL_M})
     assert chunk.blocks.tolist() == [[5, 6, 7]]

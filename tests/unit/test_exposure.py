@@ -119,7 +119,7 @@ def cloud_of(
     bench: Bench, written: Sequence[Contribution], exposures: dict[int, ViewExposure]
 ) -> PointCloud:
     works = plan_shards(written, MEMORY, exposures)
-    return load_cloud(bench, [made(FUSE_SHARD, bench, work) for work in works], 2)
+    return load_cloud(bench, [made(FUSE_SHARD, bench, work) for work in works], 2).cloud
 
 
 def mesh_of(

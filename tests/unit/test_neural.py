@@ -39,6 +39,7 @@ from worldloom.pipeline import reconstruct
 from worldloom.scene import DepthMap, Mesh
 from worldloom.surface import (
     FUSE_CHUNK,
+    ChunkFaces,
     FuseChunkWork,
     SurfaceConfig,
     Volume,
@@ -55,13 +56,13 @@ QUICK = NeuralConfig(
 )
 
 
-@pytest.fixture(autouse=True)
 def merged_mesh(bench: Bench, chunks: list[ChunkFaces]) -> Mesh:
     """The surface of some chunks."""
     faces = CONFIG.min_component_faces
     return load_mesh(bench, merge_chunks(StageRun(bench), bench, chunks, (), VOXEL_M, faces).mesh)
 
 
+@pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:
     """As the stage has it."""
     threads = torch.get_num_threads()

@@ -1,0 +1,15 @@
+"""Ports that nobody listens on."""
+
+import socket
+
+
+def free_ports(count: int) -> list[int]:
+    """Returns some ports of this machine that are free now."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+    finally:
+        for each in sockets:
+            each.close()
