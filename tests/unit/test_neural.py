@@ -396,7 +396,6 @@ def test_the_whole_method_by_name(tmp_path: Path) -> None:
     truth = build_scene(SPEC)
     assert score_against_mesh(result.mesh, truth.mesh, truth.trajectory.cameras).fscore > 0.75
     assert "fit-field" in {report.stage for report in result.stages}
-    assert "fuse-chunk" not in {report.stage for report in result.stages}
 
 
 @pytest.mark.gpu
