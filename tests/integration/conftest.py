@@ -1,5 +1,7 @@
 """One local Ray cluster for all integration tests; each runner joins it."""
 
+import os
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +12,10 @@ from actors.resources import ActorResources, RoleResources
 from cluster.ray_runner import RayConfig, RayRunner
 from cluster.session import RaySession
 from worldloom.bench import BenchConfig
+
+# Ray reads its token once a process, and writes one into the home folder where there is none: then
+# the clusters of tests that run side by side would find each other's.
+os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
 
 
 @pytest.fixture(scope="package")
