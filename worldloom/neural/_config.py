@@ -48,7 +48,7 @@ class NeuralConfig:
     """Fit a gain for each view and channel beside the field; their mean stays 1."""
     chunk_blocks: int = 256
     """Blocks of 16x16x16 voxels in a chunk; chunks are fitted side by side."""
-    seam_voxels: int = 4
+    seam_voxels: int = 8
     """Distance from the next chunk over which the fitted field gives way to the fused one, on
     which both chunks agree, voxels."""
     checkpoint_steps: int = 200
