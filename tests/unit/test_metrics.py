@@ -276,7 +276,7 @@ def test_consistency_of_the_truth_is_whole_and_of_a_moved_mesh_is_not(
         renderer = MeshRenderer(mesh)
         return summed_consistency(
             view_consistency(
-                renderer,
+                renderer.depth(v.camera),
                 DepthMap(k, v.camera, v.depth, np.ones_like(v.depth), v.normal_in_world),
                 v.hit,
             )

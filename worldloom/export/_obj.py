@@ -12,7 +12,7 @@ import numpy as np
 from worldloom.export._files import write_pieces
 from worldloom.export._model import Model, Part
 from worldloom.export._pages import Page
-from worldloom.export._text import decimals, lines
+from worldloom.export._text import Corners, Numbers, decimals, lines
 from worldloom.scene import TextureKind
 
 _ROWS = 100_000
@@ -55,7 +55,7 @@ def _text(model: Model, path: Path) -> Iterator[bytes]:
     if (normals := mesh.normals_in_world) is not None:
         for first in range(0, len(normals), _ROWS):
             part = place.turned(normals[first : first + _ROWS])
-            yield from lines("vn %.4f %.4f %.4f\n", part)
+            yield from lines(Numbers(part, 4), word="vn")
     base = 1
     for part in model.parts:
         yield from _faces(part, base, mesh.normals_in_world is not None)
@@ -65,16 +65,15 @@ def _text(model: Model, path: Path) -> Iterator[bytes]:
 def _vertices(model: Model) -> Iterator[bytes]:
     mesh = model.mesh
     # A turn by quarters changes no extent.
-    number = f"%.{decimals(mesh.vertices_in_world)}f"
-    position = f"v {number} {number} {number}"
+    digits = decimals(mesh.vertices_in_world)
     colors = None if model.skin is not None and _has_albedo(model) else mesh.colors
     for first in range(0, len(mesh.vertices_in_world), _ROWS):
         rows = slice(first, first + _ROWS)
-        points = model.placement.turned(mesh.vertices_in_world[rows])
+        points = Numbers(model.placement.turned(mesh.vertices_in_world[rows]), digits)
         if colors is None:
-            yield from lines(f"{position}\n", points)
+            yield from lines(points, word="v")
         else:
-            yield from lines(f"{position} %.4f %.4f %.4f\n", points, colors[rows] / 255)
+            yield from lines(points, Numbers(colors[rows] / 255, 4), word="v")
 
 
 def _has_albedo(model: Model) -> bool:
@@ -86,10 +85,8 @@ def _faces(part: Part, base: int, has_normals: bool) -> Iterator[bytes]:
     if part.uv is not None:
         if part.page is not None:
             yield f"usemtl page_{part.page.tile}\n".encode()
-        yield from lines("vt %.7f %.7f\n", part.uv)
-    corner = "%d" if part.uv is None else "%d/%d"
-    if has_normals:
-        corner += "//%d" if part.uv is None else "/%d"
+        yield from lines(Numbers(part.uv, 7), word="vt")
+    sign = "//" if part.uv is None else "/"
     # Some faces at a time: as numbers of 64 bits they take six times their size.
     for first in range(0, len(part.faces), _ROWS):
         faces = part.faces[first : first + _ROWS]
@@ -98,8 +95,7 @@ def _faces(part: Part, base: int, has_normals: bool) -> Iterator[bytes]:
             columns.append(faces.astype(np.int64) + base)
         if has_normals:
             columns.append(columns[0])
-        table = np.stack(columns, axis=-1).reshape(len(faces), -1)
-        yield from lines(f"f {corner} {corner} {corner}\n", table)
+        yield from lines(Corners(np.stack(columns, axis=-1), sign), word="f")
 
 
 def _materials(model: Model, path: Path) -> bytes:

@@ -13,7 +13,7 @@ from jaxtyping import Float64, UInt32
 from worldloom.export._cloud import CloudView
 from worldloom.export._files import write_pieces
 from worldloom.export._model import origin
-from worldloom.export._text import decimals, lines
+from worldloom.export._text import Numbers, decimals, lines
 
 logger = logging.getLogger(__name__)
 
@@ -85,19 +85,15 @@ def _text(view: CloudView, path: Path) -> Iterator[bytes]:
     # As text, the bits of a float would be rounded.
     header, moved = _header(view, path, "ascii", "U")
     yield header
-    number = f"%.{decimals(_box(view))}f"
+    digits = decimals(_box(view))
     for first, last in view.spans():
-        pattern = [" ".join([number] * 3)]
-        columns: list[np.ndarray] = [view.points(first, last) - moved]
+        columns = [Numbers(view.points(first, last) - moved, digits)]
         if view.has_normals:
-            pattern.append("%.6g %.6g %.6g")
-            columns.append(view.normals(first, last))
+            columns.append(Numbers(view.normals(first, last), 6))
         if view.has_colors:
-            pattern.append("%d")
-            columns.append(_packed(view, first, last)[:, None])
-        pattern.append("%.6g")
-        columns.append(view.cloud.confidence[first:last, None])
-        yield from lines(" ".join(pattern) + "\n", *columns)
+            columns.append(Numbers(_packed(view, first, last)[:, None]))
+        columns.append(Numbers(view.cloud.confidence[first:last, None], 6))
+        yield from lines(*columns)
 
 
 def _packed(view: CloudView, first: int, last: int) -> UInt32[np.ndarray, "n"]:

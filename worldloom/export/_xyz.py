@@ -7,7 +7,7 @@ import numpy as np
 
 from worldloom.export._cloud import CloudView
 from worldloom.export._files import write_pieces
-from worldloom.export._text import decimals, lines
+from worldloom.export._text import Numbers, decimals, lines
 
 
 def write_xyz(view: CloudView, path: Path) -> None:
@@ -16,19 +16,17 @@ def write_xyz(view: CloudView, path: Path) -> None:
 
 
 def _pieces(view: CloudView) -> Iterator[bytes]:
-    number = f"%.{decimals(np.stack(view.bounds()))}f"
-    names, pattern = ["x y z"], [" ".join([number] * 3)]
+    digits = decimals(np.stack(view.bounds()))
+    names = ["x y z"]
     if view.has_colors:
         names.append("red green blue")
-        pattern.append("%d %d %d")
     if view.has_normals:
         names.append("nx ny nz")
-        pattern.append("%.5f %.5f %.5f")
     yield f"# {' '.join(names)}\n".encode("ascii")
     for first, last in view.spans():
-        columns: list[np.ndarray] = [view.points(first, last)]
+        columns = [Numbers(view.points(first, last), digits)]
         if view.has_colors:
-            columns.append(view.cloud.colors[first:last])
+            columns.append(Numbers(view.cloud.colors[first:last]))
         if view.has_normals:
-            columns.append(view.normals(first, last))
-        yield from lines(" ".join(pattern) + "\n", *columns)
+            columns.append(Numbers(view.normals(first, last), 5))
+        yield from lines(*columns)

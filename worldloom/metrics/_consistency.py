@@ -10,9 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Float32
 
-from worldloom.render import MeshRenderer
 from worldloom.scene import DepthMap
 
 _AGREEMENT = 0.01
@@ -43,16 +42,17 @@ class ConsistencyCounts:
 
 
 def view_consistency(
-    renderer: MeshRenderer, depth_map: DepthMap, mask: Bool[np.ndarray, "h w"] | None = None
+    rendered: Float32[np.ndarray, "h w"],
+    depth_map: DepthMap,
+    mask: Bool[np.ndarray, "h w"] | None = None,
 ) -> ConsistencyCounts:
     """Compares the mesh with the depth map of one view.
 
     Args:
-        renderer: Renderer of the mesh.
-        depth_map: Estimated depth, with its camera.
+        rendered: Depth of the mesh in the camera of the depth map; 0 where it is not hit.
+        depth_map: Estimated depth.
         mask: True where the image holds data; None for everywhere.
     """
-    rendered = renderer.depth(depth_map.camera)
     depth = depth_map.depth
     data = np.ones(depth.shape, bool) if mask is None else mask
     known = depth > 0

@@ -1,38 +1,37 @@
 """Appraisal of a finished reconstruction: scene metrics, held-out views, and the contact sheet."""
 
-import logging
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
-from jaxtyping import Bool, UInt8
+from jaxtyping import UInt8
 
 from worldloom.bench import Bench
 from worldloom.export import PreviewView, contact_sheet, pick_views
-from worldloom.exposure import Balance, fit_exposure
 from worldloom.metrics import (
+    JudgedView,
     QualityReport,
     ViewScore,
-    score_view,
+    quality_report,
+    regions_from_chunks,
     summed_consistency,
-    view_consistency,
 )
 from worldloom.quality._basis import QualityBasis, quality_basis
-from worldloom.quality._scoring import (
-    JUDGED_VIEWS,
-    EveryPixel,
-    ViewRenderer,
-    measured_quality,
-    scene_renderer,
-    textured_renderer,
+from worldloom.quality._marks import (
+    Faces,
+    HeldOutMarks,
+    HeldOutScore,
+    InputMarks,
+    mark_held_out,
+    mark_input,
 )
+from worldloom.quality._scoring import JUDGED_VIEWS, textured_renderer
+from worldloom.quality._threads import in_threads
 from worldloom.reconstruction import Reconstruction
-from worldloom.render import MeshRenderer, RenderedView, TexturedRenderer
-from worldloom.response import Response, ViewExposure, exposed
-from worldloom.scene import DepthMap, DepthRef, Frame, Splats
+from worldloom.render import MeshRenderer
+from worldloom.scene import DepthMap, DepthRef, Frame
 from worldloom.splat import SplatRenderer
-
-_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,34 +83,30 @@ def appraise(
         held_out: Views that nothing was made from.
         title: First line of the contact sheet.
     """
-    renderer = MeshRenderer(made.mesh)
-    textured = textured_renderer(made.unwrapped, made.textures)
-    judged = [made.depth[i] for i in pick_views(len(made.depth), JUDGED_VIEWS)]
-    consistency = summed_consistency(
-        view_consistency(
-            renderer,
-            bench.depth_map(ref).trusted(made.min_confidence),
-            bench.mask(ref.frame, ref.width_px, ref.height_px),
-        )
-        for ref in judged
+    basis = quality_basis(made, held_out)
+    mesh = MeshRenderer(made.mesh, threads=0)
+    faces = Faces(
+        mesh,
+        textured_renderer(made.unwrapped, made.textures),
+        None if made.splats is None else SplatRenderer(made.splats),
     )
-    exposures = {} if made.balance is None else {v.view_id: v for v in made.balance.exposures}
-    inputs = _input_scores(bench, renderer, judged, exposures)
-    metrics = {
-        "completeness": consistency.completeness,
-        "geometric_consistency": consistency.geometric_consistency,
-        "input_psnr_db": _median(score.psnr_db for score in inputs),
-        "input_ssim": _median(score.ssim for score in inputs),
-        "pose_residual_px": _median(view.residual_px for view in made.views),
-        "reprojection_residual_px": _median(view.reprojection_residual_px for view in made.views),
-        "color_spread_levels": None if made.balance is None else made.balance.spread_levels,
-    }
-    if held_out:
-        metrics |= _held_out_scores(bench, made, renderer, held_out)
-    if made.splats is not None:
-        metrics |= _splat_metrics(bench, made, made.splats, judged, held_out, metrics, exposures)
-    if textured is not None:
-        metrics |= _texture_metrics(bench, made, textured, judged, held_out, exposures)
+    inputs: list[InputMarks] = []
+    kept_out: list[HeldOutMarks] = []
+
+    def seen() -> Iterator[JudgedView]:
+        judged = [made.depth[i] for i in pick_views(len(made.depth), JUDGED_VIEWS)]
+        for marks, view in in_threads(partial(mark_input, bench, basis, faces), judged):
+            inputs.append(marks)
+            yield view
+
+    def unseen() -> Iterator[JudgedView]:
+        for found in in_threads(partial(mark_held_out, bench, basis, faces), held_out):
+            if found is not None:
+                kept_out.append(found[0])
+                yield found[1]
+
+    regions = regions_from_chunks(basis.chunks, basis.voxel_m)
+    quality = quality_report(seen(), unseen(), regions)
     subtitle = (
         f"{len(made.frames)} views, {len(made.point_cloud):,} points, "
         f"{len(made.mesh.faces):,} faces"
@@ -119,127 +114,61 @@ def appraise(
     columns = [
         _column(bench, made.depth[i], made.min_confidence) for i in pick_views(len(made.depth))
     ]
-    preview = contact_sheet(columns, renderer, title, subtitle, made.depth_note)
-    basis = quality_basis(made, held_out)
-    quality = measured_quality(bench, basis, scene_renderer(renderer, textured, made.splats))
-    return Appraisal(metrics, preview, quality, basis)
+    preview = contact_sheet(columns, mesh, title, subtitle, made.depth_note)
+    return Appraisal(_metrics(made, inputs, kept_out), preview, quality, basis)
 
 
-def _input_scores(
-    bench: Bench,
-    renderer: ViewRenderer,
-    judged: Sequence[DepthRef],
-    exposures: Mapping[int, ViewExposure],
-) -> list[ViewScore]:
-    return [
-        pair.score(exposures.get(ref.frame.view_id))
-        for ref in judged
-        if (pair := _pair(bench, renderer, ref.frame, ref.width_px, ref.height_px))
-    ]
-
-
-def _held_out_scores(
-    bench: Bench, made: Reconstruction, renderer: ViewRenderer, held_out: Sequence[Frame]
+def _metrics(
+    made: Reconstruction, inputs: Sequence[InputMarks], kept_out: Sequence[HeldOutMarks]
 ) -> dict[str, float | None]:
-    longer_px = max(max(ref.width_px, ref.height_px) for ref in made.depth)
-    pairs = [_pair(bench, renderer, frame, *frame.size_within(longer_px)) for frame in held_out]
-    return _holdout_metrics([pair for pair in pairs if pair], made.balance)
-
-
-def _splat_metrics(
-    bench: Bench,
-    made: Reconstruction,
-    splats: Splats,
-    judged: Sequence[DepthRef],
-    held_out: Sequence[Frame],
-    of_mesh: Mapping[str, float | None],
-    exposures: Mapping[int, ViewExposure],
-) -> dict[str, float | None]:
-    """The same scores for the splats, and how they came about; those of the mesh get its name."""
-    renderer = EveryPixel(SplatRenderer(splats))
-    inputs = _input_scores(bench, renderer, judged, exposures)
-    renamed = {
-        f"mesh_{name}": value
-        for name, value in of_mesh.items()
-        if name.startswith(("input_", "holdout_"))
+    consistency = summed_consistency(marks.consistency for marks in inputs)
+    metrics = {
+        "completeness": consistency.completeness,
+        "geometric_consistency": consistency.geometric_consistency,
+        "pose_residual_px": _median(view.residual_px for view in made.views),
+        "reprojection_residual_px": _median(view.reprojection_residual_px for view in made.views),
+        "color_spread_levels": None if made.balance is None else made.balance.spread_levels,
     }
-    training = made.training
-    return {
-        **renamed,
-        "input_psnr_db": _median(score.psnr_db for score in inputs),
-        "input_ssim": _median(score.ssim for score in inputs),
-        **(_held_out_scores(bench, made, renderer, held_out) if held_out else {}),
-        "gaussians": float(len(splats)),
-        "train_steps": None if training is None else float(training.steps),
-        "train_seconds": None if training is None else training.seconds,
-    }
-
-
-def _texture_metrics(
-    bench: Bench,
-    made: Reconstruction,
-    renderer: TexturedRenderer,
-    judged: Sequence[DepthRef],
-    held_out: Sequence[Frame],
-    exposures: Mapping[int, ViewExposure],
-) -> dict[str, float | None]:
-    """The same scores for the textured mesh, at the full size of the views kept out."""
-    scores = _input_scores(bench, renderer, judged, exposures)
-    metrics = {"texture_input_psnr_db": _median(score.psnr_db for score in scores)}
-    if held_out:
-        lenses = [frame.camera.intrinsics for frame in held_out]
-        pairs = [
-            _pair(bench, renderer, frame, lens.width_px, lens.height_px)
-            for frame, lens in zip(held_out, lenses, strict=True)
-        ]
-        kept_out = _holdout_metrics([pair for pair in pairs if pair], made.balance)
-        metrics |= {f"texture_{name}": value for name, value in kept_out.items()}
+    of_mesh = _input_metrics(marks.mesh for marks in inputs)
+    of_mesh |= _holdout_metrics([marks.mesh for marks in kept_out])
+    if made.splats is None:
+        metrics |= of_mesh
+    else:
+        metrics |= {f"mesh_{name}": value for name, value in of_mesh.items()}
+        metrics |= _input_metrics(marks.splats for marks in inputs)
+        metrics |= _holdout_metrics([marks.splats for marks in kept_out])
+        training = made.training
+        metrics["gaussians"] = float(len(made.splats))
+        metrics["train_steps"] = None if training is None else float(training.steps)
+        metrics["train_seconds"] = None if training is None else training.seconds
+    if made.unwrapped is not None and made.textures:
+        psnr_db = _median(marks.textured.psnr_db for marks in inputs if marks.textured)
+        of_textures = _holdout_metrics([marks.textured for marks in kept_out])
+        metrics["texture_input_psnr_db"] = psnr_db
+        metrics |= {f"texture_{name}": value for name, value in of_textures.items()}
     return metrics
 
 
-@dataclass(frozen=True, eq=False)
-class _Pair:
-    """A view as the mesh shows it, and as the camera saw it."""
-
-    frame: Frame
-    rendered: RenderedView
-    image: UInt8[np.ndarray, "h w 3"]
-    mask: Bool[np.ndarray, "h w"]
-
-    def score(self, exposure: ViewExposure | None) -> ViewScore:
-        """Compares the two; the rendering gets the exposure of the view first, if there is one."""
-        shown = self.rendered
-        if exposure is not None:
-            shown = replace(shown, image=exposed(shown.image, exposure))
-        return score_view(shown, self.image, self.mask)
-
-    def fitted(self, response: Response) -> ViewScore:
-        """Compares the two with the gains that fit best."""
-        covered = self.rendered.hit & self.mask
-        view = self.frame.view_id
-        return self.score(fit_exposure(view, self.rendered.image, self.image, covered, response))
-
-
-def _pair(
-    bench: Bench, renderer: ViewRenderer, frame: Frame, width_px: int, height_px: int
-) -> _Pair | None:
-    mask = bench.mask(frame, width_px, height_px)
-    if not mask.any():
-        _logger.warning("view %s holds no data and is not scored", frame.name)
-        return None
-    rendered = renderer.render(frame.camera.resized(width_px, height_px))
-    return _Pair(frame, rendered, bench.image(frame, width_px, height_px), mask)
-
-
-def _holdout_metrics(pairs: Sequence[_Pair], balance: Balance | None) -> dict[str, float | None]:
-    scores = [pair.score(None) for pair in pairs]
-    metrics = {
-        "holdout_psnr_db": _median(score.psnr_db for score in scores),
-        "holdout_ssim": _median(score.ssim for score in scores),
-        "holdout_coverage": _median(score.coverage for score in scores),
+def _input_metrics(scores: Iterable[ViewScore | None]) -> dict[str, float | None]:
+    known = [score for score in scores if score is not None]
+    return {
+        "input_psnr_db": _median(score.psnr_db for score in known),
+        "input_ssim": _median(score.ssim for score in known),
     }
-    if balance is not None:
-        fitted = [pair.fitted(balance.response) for pair in pairs]
+
+
+def _holdout_metrics(scores: Iterable[HeldOutScore | None]) -> dict[str, float | None]:
+    """Medians over the views that were kept out; nothing where none was."""
+    known = [score for score in scores if score is not None]
+    if not known:
+        return {}
+    metrics = {
+        "holdout_psnr_db": _median(score.plain.psnr_db for score in known),
+        "holdout_ssim": _median(score.plain.ssim for score in known),
+        "holdout_coverage": _median(score.plain.coverage for score in known),
+    }
+    fitted = [score.fitted for score in known if score.fitted is not None]
+    if fitted:
         metrics["holdout_fitted_psnr_db"] = _median(score.psnr_db for score in fitted)
     return metrics
 

@@ -1,5 +1,7 @@
 """Rendering meshes with vertex colours."""
 
+from dataclasses import replace
+
 import numpy as np
 from jaxtyping import Float32, UInt8
 
@@ -24,25 +26,28 @@ class MeshRenderer:
     Args:
         mesh: What to render; an empty mesh gives views without hits. Without colours it is grey.
         background: sRGB where no ray hits.
+        threads: Threads of a rendering; 0 for one a core. Views do not depend on it.
 
     Raises:
         ConfigError: open3d cannot be loaded.
     """
 
-    def __init__(self, mesh: Mesh, background: tuple[int, int, int] = (0, 0, 0)) -> None:
+    def __init__(
+        self, mesh: Mesh, background: tuple[int, int, int] = (0, 0, 0), threads: int = 1
+    ) -> None:
         self._faces = mesh.faces
         self._colors = (
             np.broadcast_to(np.array(_PLAIN, np.uint8), (len(mesh.vertices_in_world), 3))
             if mesh.colors is None
             else mesh.colors
         )
-        self._normals = face_normals(mesh.vertices_in_world, mesh.faces)
         self._background = background
         # Single precision resolves a large world only near its origin, so the mesh is moved there.
         self._origin_in_world = (
             mesh.vertices_in_world.mean(axis=0) if len(mesh.vertices_in_world) else np.zeros(3)
         )
-        self._caster = RayCaster(mesh.vertices_in_world - self._origin_in_world, mesh.faces)
+        self._vertices = mesh.vertices_in_world - self._origin_in_world
+        self._caster = RayCaster(self._vertices, mesh.faces, threads)
 
     def depth(self, camera: Camera) -> Float32[np.ndarray, "h w"]:
         """Returns depth along +z at pixel centres; 0 where nothing is hit."""
@@ -64,7 +69,7 @@ class MeshRenderer:
             camera=camera,
             image=np.rint(image).astype(np.uint8),
             depth=centre.distance.reshape(height, width),
-            normal_in_world=facing_normals(self._normals, centre, camera),
+            normal_in_world=self._normals(centre, camera),
         )
 
     def _hits(self, camera: Camera, samples: int) -> RayHits:
@@ -72,6 +77,14 @@ class MeshRenderer:
         directions = camera_rays(camera.resized(width * samples, height * samples))
         origin = camera.centre_in_world - self._origin_in_world
         return self._caster.cast(np.broadcast_to(origin, directions.shape), directions)
+
+    def _normals(self, hits: RayHits, camera: Camera) -> Float32[np.ndarray, "h w 3"]:
+        # A view shows few of the faces of a large mesh.
+        seen, position = np.unique(hits.face[hits.face >= 0], return_inverse=True)
+        normals = face_normals(self._vertices, self._faces[seen])
+        face = np.full(len(hits.face), -1, np.int32)
+        face[hits.face >= 0] = position
+        return facing_normals(normals, replace(hits, face=face), camera)
 
     def _shaded(self, hits: RayHits) -> Float32[np.ndarray, "n 3"]:
         hit = hits.face >= 0

@@ -22,6 +22,7 @@ class TexturedRenderer(MeshRenderer):
         unwrapped: The mesh and its UV set.
         albedo: The texture on it.
         background: sRGB where no ray hits.
+        threads: Threads of a rendering; 0 for one a core. Views do not depend on it.
 
     Raises:
         ConfigError: open3d cannot be loaded, or the texture lacks pages of the mesh.
@@ -32,8 +33,9 @@ class TexturedRenderer(MeshRenderer):
         unwrapped: UnwrappedMesh,
         albedo: Texture,
         background: tuple[int, int, int] = (0, 0, 0),
+        threads: int = 1,
     ) -> None:
-        super().__init__(unwrapped.mesh, background)
+        super().__init__(unwrapped.mesh, background, threads)
         pages = int(unwrapped.page.max(initial=-1)) + 1
         if len(albedo.pages) < pages or any(page.shape[2] != 3 for page in albedo.pages):
             raise ConfigError(
