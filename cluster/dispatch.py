@@ -7,6 +7,10 @@ has queued or is late with: items are idempotent, and the first answer counts.
 When a worker dies, only those items that it can have been running are blamed; the ones behind them
 go back without a mark. A blamed item runs alone on its worker from then on, so that it cannot take
 others down with it, nor they it.
+
+An item that fails for want of space or memory is tried elsewhere, on another node where there is
+one. A node on which nothing succeeds gets no more items while there are others: it fails fast, and
+would soon have had them all.
 """
 
 from collections import OrderedDict, deque
@@ -26,7 +30,10 @@ class DispatchPolicy:
     """When to try again and when to give up."""
 
     attempts: int = 3
-    """Workers that one item may kill before it counts as failed."""
+    """Workers that one item may kill, or fail on for want of space or memory, before it counts as
+    failed."""
+    refusals_of_node: int = 2
+    """Items in a row that fail on a node for want of space or memory before it gets no more."""
     queue_ahead: int = 1
     """Items that wait at each worker besides those that run; hides the way to the driver."""
     deaths_without_progress: int = 24
@@ -47,6 +54,7 @@ class DispatchPolicy:
     def __post_init__(self) -> None:
         for name, value, least in (
             ("attempts", self.attempts, 1),
+            ("refusals_of_node", self.refusals_of_node, 1),
             ("queue_ahead", self.queue_ahead, 0),
             ("deaths_without_progress", self.deaths_without_progress, 1),
             ("look_ahead", self.look_ahead, 1),
@@ -89,6 +97,8 @@ class Dispatch:
         self._policy = policy
         self._inputs = inputs or {}
         self._blames: dict[ItemId, int] = {}
+        self._refused: dict[ItemId, list[str]] = {}
+        self._refusals: dict[str, int] = {}
         self._held: dict[WorkerId, list[ItemId]] = {}
         self._read: dict[WorkerId, OrderedDict[str, None]] = {}
         self._node: dict[WorkerId, str] = {}
@@ -123,6 +133,10 @@ class Dispatch:
         """Returns how many workers were lost over an item."""
         return self._blames.get(item, 0)
 
+    def tries(self, item: ItemId) -> int:
+        """Returns how often an item was run without success, by workers that died and others."""
+        return self.attempts(item) + len(self._refused.get(item, ()))
+
     def is_over(self, item: ItemId) -> bool:
         """Returns whether an item has its outcome: what still comes of it does not count."""
         return item in self._over
@@ -154,7 +168,7 @@ class Dispatch:
             worker = self._taker(self._waiting[0])
             if worker is None:
                 break
-            place = 0 if self.attempts(self._waiting[0]) else self._nearest(worker)
+            place = 0 if self.tries(self._waiting[0]) else self._nearest(worker)
             item = self._waiting[place]
             del self._waiting[place]
             assignments.append(self._give(worker, item, now_s))
@@ -167,6 +181,25 @@ class Dispatch:
         self._remove(worker, item, now_s)
         self._over.add(item)
         self.deaths_in_a_row = 0
+        self._refusals.pop(self._node[worker], None)
+
+    def refused(self, worker: WorkerId, item: ItemId, now_s: float = 0.0) -> bool:
+        """Takes back an item that failed for a reason that lies with where it ran.
+
+        Returns:
+            Whether it is tried again; if not, its failure is its outcome.
+        """
+        node = self._node[worker]
+        self._remove(worker, item, now_s)
+        self._refusals[node] = self._refusals.get(node, 0) + 1
+        self._refused.setdefault(item, []).append(node)
+        if not self._missing([item]):
+            return True  # a copy is under way
+        if self.tries(item) >= self._policy.attempts:
+            self._over.add(item)
+            return False
+        self._waiting.appendleft(item)
+        return True
 
     def lost_result(self, worker: WorkerId, item: ItemId, now_s: float = 0.0) -> list[ItemId]:
         """Takes back an item whose result got lost on the way from a living worker.
@@ -227,7 +260,7 @@ class Dispatch:
         ]
         best, best_score = 0, 0.0
         for place, item in enumerate(islice(self._waiting, self._policy.look_ahead)):
-            if self.attempts(item):
+            if self.tries(item):
                 continue
             names = self._inputs.get(item, frozenset())
             score = sum(
@@ -245,7 +278,8 @@ class Dispatch:
         if not self._durations_s:
             return []
         usual_s = median(self._durations_s)
-        idle = [worker for worker, items in self._held.items() if not items]
+        unfit = self._unfit_nodes()
+        idle = [w for w, items in self._held.items() if not items and self._node[w] not in unfit]
         copies: list[Assignment] = []
         for worker in idle:
             item = self._worth_repeating(usual_s, now_s)
@@ -270,6 +304,20 @@ class Dispatch:
                     late.append((begun_s, item))
         return min(late)[1] if late else None
 
+    def _unfit_nodes(self) -> set[str]:
+        """Nodes on which nothing succeeds, where there are others."""
+        most = self._policy.refusals_of_node
+        unfit = {node for node, count in self._refusals.items() if count >= most}
+        return unfit if self._nodes_up() - unfit else set()
+
+    def _shunned_nodes(self, item: ItemId) -> set[str]:
+        """Nodes on which an item failed, where there are others."""
+        shunned = set(self._refused.get(item, ()))
+        return shunned if self._nodes_up() - shunned - self._unfit_nodes() else set()
+
+    def _nodes_up(self) -> set[str]:
+        return {self._node[worker] for worker in self._held}
+
     def _blame(self, items: list[ItemId]) -> list[ItemId]:
         exhausted: list[ItemId] = []
         for item in reversed(items):
@@ -282,10 +330,11 @@ class Dispatch:
         return exhausted[::-1]
 
     def _taker(self, item: ItemId) -> WorkerId | None:
+        shunned = self._unfit_nodes() | self._shunned_nodes(item)
         open_workers = [
             (len(items), worker)
             for worker, items in self._held.items()
-            if not any(self.attempts(held) for held in items)
+            if self._node[worker] not in shunned and not any(self.attempts(held) for held in items)
         ]
         if not open_workers:
             return None

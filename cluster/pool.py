@@ -5,7 +5,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import ray
@@ -252,10 +252,27 @@ class ActorPool:
             self._observe(WorkerUp(self._label(call.worker), self.spec.role, value.node, value.pid))
             dispatch.join(call.worker, value.node)
         else:
-            known = dispatch.is_over(call.item)
-            dispatch.done(call.worker, call.item, time.monotonic())
-            if not known:
-                yield call.item, value
+            yield from self._answered(call.worker, call.item, value, dispatch)
+
+    def _answered(
+        self, worker: WorkerId, item: ItemId, outcome: Outcome[R], dispatch: Dispatch
+    ) -> Iterator[tuple[ItemId, Outcome[R]]]:
+        """Takes the answer of a worker; where the place is at fault, another one is asked."""
+        now_s = time.monotonic()
+        failure = outcome.failure
+        if dispatch.is_over(item):
+            dispatch.done(worker, item, now_s)
+        elif failure is None or not failure.retryable:
+            dispatch.done(worker, item, now_s)
+            yield item, outcome
+        elif dispatch.refused(worker, item, now_s):
+            _logger.warning(
+                "%s worker %d: %s of %s is tried elsewhere: %s",
+                *(self.spec.role, worker, failure.stage, failure.subject, failure.message),
+            )
+        else:
+            final = replace(failure, attempts=dispatch.tries(item))
+            yield item, replace(outcome, failure=final)
 
     def _read(self, error: RayError) -> Fault:
         fault = fault_from_error(error)

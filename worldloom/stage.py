@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 from worldloom.bench import Bench
-from worldloom.errors import WorldloomError
+from worldloom.errors import StoreError, WorldloomError
 from worldloom.logs import logged
 from worldloom.observation import (
     ItemEnded,
@@ -78,6 +78,9 @@ class Failure:
     """Type of the error."""
     message: str
     attempts: int
+    retryable: bool = False
+    """True where the place may be at fault, not the item: no space, no memory, a store out of
+    reach. Another worker may succeed."""
 
 
 @dataclass(frozen=True)
@@ -190,7 +193,8 @@ def execute(stage: Stage[W, R], bench: Bench, work: W) -> Outcome[R]:
             bench.store.commit(key, result)
         except (WorldloomError, MemoryError) as error:
             kind = type(error).__name__
-            failure = Failure(stage.name, work.subject, kind, str(error), attempts=1)
+            retryable = isinstance(error, (StoreError, MemoryError))
+            failure = Failure(stage.name, work.subject, kind, str(error), 1, retryable)
             return Outcome(None, failure, span=timer.stop())
     return Outcome(result, span=timer.stop())
 

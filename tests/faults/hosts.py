@@ -85,10 +85,11 @@ class Host:
         _ip("link", "set", f"wl-v{self.number}", "up" if on else "down")
 
     def run(self, *command: str, log: Path) -> subprocess.Popen[bytes]:
-        """Starts a command on the host."""
+        """Starts a command on the host, which has a name of its own."""
+        named = ["unshare", "--uts", "sh", "-c", 'hostname "$0" && exec "$@"', self.name]
         with log.open("ab") as file:
             process = subprocess.Popen(
-                ["ip", "netns", "exec", self.name, *command],
+                ["ip", "netns", "exec", self.name, *named, *command],
                 stdout=file,
                 stderr=file,
                 env=self.environment,
@@ -98,8 +99,15 @@ class Host:
         self.started.append(process)
         return process
 
-    def start_ray(self, head: "Host", cpus: int = 1) -> None:
-        """Starts the Ray node of the host."""
+    def start_ray(self, head: "Host", cpus: int = 1, full_disk: Path | None = None) -> None:
+        """Starts the Ray node of the host.
+
+        Args:
+            head: The host with the head of the cluster.
+            cpus: That the node has on paper.
+            full_disk: Folder, shared with the other hosts, that has no space left on this one: it
+                lies under a file system that is full, so reading works and writing does not.
+        """
         role = (
             ["--head", f"--port={PORT}", "--include-dashboard=false"]
             if head is self
@@ -107,11 +115,22 @@ class Host:
         )
         ray = str(Path(sys.executable).parent / "ray")
         self.run(
+            *(() if full_disk is None else self._on_full_disk(full_disk)),
             *(ray, "start", *role, f"--node-ip-address={self.address}", f"--num-cpus={cpus}"),
             *(f"--temp-dir={self.folder}", "--object-store-memory=100000000", "--block"),
             *("--disable-usage-stats", "--memory=4000000000"),
             log=self.folder.with_suffix(".log"),
         )
+
+    def _on_full_disk(self, folder: Path) -> tuple[str, ...]:
+        layer = self.folder.with_suffix(".layer")
+        layer.mkdir()
+        script = (
+            'mount -t tmpfs -o size=64k none "$0" && mkdir "$0/upper" "$0/work" && '
+            'mount -t overlay -o "lowerdir=$1,upperdir=$0/upper,workdir=$0/work" none "$1" && '
+            '{ cat /dev/zero > "$0/filling" 2> /dev/null || shift && exec "$@"; }'
+        )
+        return ("unshare", "--mount", "sh", "-c", script, str(layer), str(folder))
 
     def pids(self) -> list[int]:
         """Returns all processes of the host."""

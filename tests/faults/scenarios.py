@@ -8,6 +8,7 @@ from pathlib import Path
 from actors.remote import THREADS
 from tests.chaos.killing import command, digest
 from tests.faults.hosts import PORT, Host, HostError, hosts, wait_for_nodes
+from worldloom.api import ARTIFACTS_FOLDER
 
 _CUT_S = 20.0
 _TIMEOUT_S = 600.0
@@ -93,12 +94,21 @@ def _head_restarted(job: Job) -> None:
     job.start()
 
 
+def _disk_full(job: Job) -> None:
+    job.start()
+    job.driver.wait(timeout=_TIMEOUT_S)
+    if "is tried elsewhere" not in job.log.read_text(errors="replace"):
+        raise HostError(f"{_FULL}: no item met the full disk: {job.told()}")
+
+
+_JOINS, _FULL = "node joins", "disk full on one node"
 SCENARIOS: dict[str, Callable[[Job], None]] = {
     "undisturbed": _undisturbed,
     "node killed": _node_killed,
-    "node joins": _node_joins,
+    _JOINS: _node_joins,
     "network cut for 20 s": _network_cut,
     "head restarted, job started again": _head_restarted,
+    _FULL: _disk_full,
 }
 
 
@@ -108,14 +118,18 @@ def run_scenario(name: str, source: Path, folder: Path) -> FaultRun:
     Raises:
         HostError: the job does not end well, or the hosts cannot be made.
     """
+    out = folder / name.replace(" ", "-")
+    store = out / ARTIFACTS_FOLDER
+    store.mkdir(parents=True)
     with hosts(3, dict(THREADS)) as made:
-        first = made[:2] if name == "node joins" else made
+        first = made[:2] if name == _JOINS else made
         for host in first:
-            host.start_ray(made[0])
+            full = store if name == _FULL and host is made[2] else None
+            host.start_ray(made[0], full_disk=full)
             if host is made[0]:
                 wait_for_nodes(made[0], 1)
         wait_for_nodes(made[0], len(first))
-        job = Job(made, source, folder / name.replace(" ", "-"))
+        job = Job(made, source, out)
         begun_s = time.monotonic()
         SCENARIOS[name](job)
         if job.driver.wait(timeout=_TIMEOUT_S) != 0:

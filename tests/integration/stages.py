@@ -12,12 +12,19 @@ import cv2
 import numba
 
 from worldloom.bench import Bench
-from worldloom.errors import InputError
+from worldloom.errors import InputError, StoreError
 from worldloom.stage import Role, Stage
 from worldloom.store import ArtifactKey, Store
 
 Deed = Literal[
-    "square", "die once", "die always", "finish, then die", "refuse", "defect", "run out of memory"
+    "square",
+    "die once",
+    "die always",
+    "finish, then die",
+    "refuse",
+    "defect",
+    "run out of memory",
+    "find no space once",
 ]
 
 
@@ -69,6 +76,8 @@ def perform(bench: Bench, key: ArtifactKey, work: Task) -> Square:
             raise InputError(f"{work.subject} is black; drop it", view=work.n)
         case "defect":
             raise ValueError(f"a defect in {work.subject}")
+        case "find no space once" if first:
+            raise StoreError(f"cannot write {work.subject}: no space left on device", key=key)
         case "run out of memory":
             raise MemoryError("Unable to allocate 8 TiB")
         case _:

@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -49,11 +50,23 @@ def test_outcomes_come_in_the_order_of_the_works(ray_runner: RayRunner, store_ro
 def test_outcomes_equal_those_of_the_inline_runner(ray_runner: RayRunner, tmp_path: Path):
     works = _tasks("equal", {3: "refuse", 6: "run out of memory"})
     inline = InlineRunner(BenchConfig(str(tmp_path)), 2).map(STAGE, works, _ignore)
-    assert ray_runner.map(STAGE, works, _ignore) == inline
+    found = ray_runner.map(STAGE, works, _ignore)
+    assert [outcome for n, outcome in enumerate(found) if n != 6] == [
+        outcome for n, outcome in enumerate(inline) if n != 6
+    ]
     assert inline[3].failure == Failure(
         STAGE.name, "task 3", "InputError", "task 3 is black; drop it", attempts=1
     )
-    assert inline[6].failure is not None
+    hungry = inline[6].failure
+    assert hungry is not None
+    assert hungry.retryable
+    assert found[6].failure == replace(hungry, attempts=3), "another place may have more"
+
+
+def test_an_item_that_finds_no_space_is_tried_again(ray_runner: RayRunner, store_root: Path):
+    works = _tasks("no space", {2: "find no space once"})
+    assert ray_runner.map(STAGE, works, _ignore) == [Outcome(Square(n**2)) for n in range(8)]
+    assert times_begun(store_root, STAGE.key(works[2])) == 2
 
 
 def test_finished_work_is_found_without_any_worker(ray_runner: RayRunner, store_root: Path):

@@ -253,3 +253,70 @@ def test_inputs_of_a_work_item_are_found_wherever_they_stand():
     keys = [f"frame/{n:02x}/{n:064x}" for n in range(2)]
     work = Outer((Inner(keys[0], 3), Inner(keys[1], 4)), "view 3")
     assert inputs_of(work) == frozenset(keys)
+
+
+def _on_nodes(items: int, nodes: str, **policy: int) -> Dispatch:
+    dispatch = Dispatch(range(items), 1, DispatchPolicy(queue_ahead=0, **policy))
+    for worker, node in enumerate(nodes):
+        dispatch.join(worker, node)
+    return dispatch
+
+
+def test_an_item_that_a_place_refuses_is_tried_on_another_node():
+    dispatch = _on_nodes(1, "aab")
+    assert dispatch.assign() == [Assignment(0, 0)]
+    assert dispatch.refused(0, 0)
+    assert dispatch.assign() == [Assignment(2, 0)], "not the other worker of the same node"
+    dispatch.done(2, 0)
+    assert dispatch.finished
+
+
+def test_where_there_is_no_other_node_the_same_one_tries_until_the_last_try():
+    dispatch = _on_nodes(1, "a", attempts=3)
+    told: list[bool] = []
+    for _ in range(3):
+        assert dispatch.assign() == [Assignment(0, 0)]
+        told.append(dispatch.refused(0, 0))
+    assert told == [True, True, False]
+    assert dispatch.tries(0) == 3
+    assert dispatch.finished
+
+
+def test_a_node_that_fails_fast_does_not_draw_all_items():
+    dispatch = _on_nodes(40, "ab")
+    refused = 0
+    done: list[int] = []
+    while not dispatch.finished:
+        for assignment in dispatch.assign():
+            if assignment.worker == 0:
+                refused += 1
+                assert dispatch.refused(0, assignment.item)
+            else:
+                dispatch.done(1, assignment.item)
+                done.append(assignment.item)
+    assert refused == 2
+    assert sorted(done) == list(range(40))
+
+
+def test_a_success_makes_up_for_what_a_node_refused():
+    dispatch = _on_nodes(9, "ab", refusals_of_node=2)
+    for _ in range(3):
+        given = {each.worker: each.item for each in dispatch.assign()}
+        assert dispatch.refused(0, given[0])
+        dispatch.done(1, given[1])
+        given = {each.worker: each.item for each in dispatch.assign()}
+        assert set(given) == {0, 1}, "the node of worker 0 is still in use"
+        dispatch.done(0, given[0])
+        dispatch.done(1, given[1])
+    assert dispatch.finished
+
+
+def test_a_refusal_does_not_end_an_item_of_which_a_copy_runs():
+    dispatch = _on_nodes(2, "ab", attempts=1)
+    dispatch.assign()
+    dispatch.done(0, 0, 1.0)
+    assert dispatch.assign(100.0) == [Assignment(0, 1)], "the late item is repeated"
+    assert dispatch.refused(0, 1, 101.0)
+    assert not dispatch.finished
+    dispatch.done(1, 1, 102.0)
+    assert dispatch.finished

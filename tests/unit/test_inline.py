@@ -101,7 +101,7 @@ def test_memory_that_does_not_suffice_is_data(bench: BenchConfig):
 
     (outcome,) = InlineRunner(bench).map(_stage(hungry), [Number(1)], _ignore)
     assert outcome.failure == Failure(
-        "square", "number 1", "MemoryError", "Unable to allocate 8 TiB", 1
+        "square", "number 1", "MemoryError", "Unable to allocate 8 TiB", 1, retryable=True
     )
 
 
@@ -113,6 +113,7 @@ def test_a_result_that_cannot_be_stored_is_data(bench: BenchConfig, tmp_path: Pa
     outcome = execute(_stage(block), Bench(bench), Number(1))
     assert outcome.failure is not None
     assert outcome.failure.error == StoreError.__name__
+    assert outcome.failure.retryable
 
 
 @pytest.mark.parametrize("workers", [1, 2])
