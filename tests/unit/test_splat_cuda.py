@@ -21,7 +21,7 @@ from worldloom.splat._rasterizer import Scene, rasterize, slopes
 from worldloom.splat._state import PARAMETERS, State, new_state
 from worldloom.splat._trainer import rates_at
 
-WEIGHTS = Weights(0.2, 0.5, 0.05, 0.01, 0.01, 0.1, exposure=True)
+WEIGHTS = Weights(0.2, 0.5, 0.3, 0.05, 0.01, 0.01, 0.1, exposure=True)
 CONFIG = SplatConfig(sh_interval=1, sh_degree=1)
 
 
@@ -62,7 +62,8 @@ class _OnTheCpu(torch.autograd.Function):
         image, alpha = slope[0][0].numpy(), slope[1][0, ..., 0].numpy()
         found = slopes(
             *(ctx.scene, ctx.raster, np.ascontiguousarray(image[..., :3])),
-            *(np.ascontiguousarray(image[..., 3]), np.ascontiguousarray(alpha), Crew(1)),
+            *(np.ascontiguousarray(image[..., 3]), np.zeros_like(alpha)),
+            *(np.ascontiguousarray(alpha), Crew(1)),
         )
         results: list[torch.Tensor] = []
         for name in ("means", "rotations", "scales", "opacities", "sh"):
@@ -75,11 +76,14 @@ class _OnTheCpu(torch.autograd.Function):
 
 
 def stand_in(
-    *tensors: Any, sh_degree: int, render_mode: str, packed: bool
+    *tensors: Any, packed: bool, sh_degree: int | None = None, render_mode: str = "RGB"
 ) -> tuple[torch.Tensor, torch.Tensor, dict[str, torch.Tensor]]:
-    """Takes what gsplat's `rasterization` takes."""
-    assert (render_mode, packed) == ("RGB+D", False)
+    """Takes what gsplat's `rasterization` takes: colours as harmonics, or one value a Gaussian."""
+    assert (render_mode, packed) == ("RGB" if sh_degree is None else "RGB+D", False)
     *values, viewmats, lenses, width, height = tensors
+    if sh_degree is None:
+        assert values[-1].shape == (len(values[0]), 1)
+        values[-1] = ((values[-1] - 0.5) / 0.28209479177387814)[:, None].expand(-1, 1, 3)
     lens = lenses[0].numpy()
     camera = Camera(
         CameraIntrinsics(*map(float, lens[[0, 1, 0, 1], [0, 1, 2, 2]]), width, height),
@@ -87,8 +91,9 @@ def stand_in(
     )
     scene = Scene(*(value.detach().numpy() for value in values))
     means2d = (values[0][None, :, :2] * 0).requires_grad_()
-    boxes = rasterize(scene, camera, sh_degree, Crew(1)).boxes
-    shown, alpha = _OnTheCpu.apply((scene, camera, sh_degree), *values, means2d)  # type: ignore[misc]
+    degree = sh_degree or 0
+    boxes = rasterize(scene, camera, degree, Crew(1)).boxes
+    shown, alpha = _OnTheCpu.apply((scene, camera, degree), *values, means2d)  # type: ignore[misc]
     radii = torch.tensor(boxes[:, 2:] > 0).to(torch.int32)[None]
     return shown, alpha, {"means2d": means2d, "radii": radii}
 

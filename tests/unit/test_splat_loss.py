@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from worldloom.splat._loss import depth_loss, photometric_loss, target_of
+from worldloom.splat._loss import depth_loss, photometric_loss, spread_loss, target_of
 
 
 def some_target(rng: np.random.Generator, height: int = 20, width: int = 24, share: float = 1.0):
@@ -83,3 +83,32 @@ def test_gradients_of_the_depth_loss_are_finite_differences():
         moved[name][4, 7] += 1e-2
         difference = depth_loss(**moved, target=target).value - found.value
         assert difference / 1e-2 == pytest.approx(float(slope[4, 7]), rel=0.05)
+
+
+def test_the_spread_of_a_ray_is_the_sum_over_its_pairs():
+    rng = np.random.default_rng(6)
+    target = some_target(rng)
+    shape = (*target.depth.shape, 5)
+    weight = (rng.uniform(0, 0.2, shape)).astype(np.float32)
+    z = rng.uniform(1, 3, shape).astype(np.float32)
+    pairs = weight[..., :, None] * weight[..., None, :] * (z[..., :, None] - z[..., None, :]) ** 2
+    known = target.judged & (target.depth > 0)
+    relative = np.where(
+        known, 0.5 * pairs.sum(axis=(-1, -2)) / np.maximum(target.depth, 0.1) ** 2, 0
+    )
+    sums = {
+        "depth": (weight * z).sum(-1),
+        "square": (weight * z * z).sum(-1),
+        "alpha": weight.sum(-1),
+    }
+    found = spread_loss(**sums, target=target)
+    assert found.value == pytest.approx(float(relative.mean()), rel=1e-4)
+    y, x = np.unravel_index(relative.argmax(), relative.shape)
+    for name in sums:
+        values: list[float] = []
+        for sign in (-1, 1):
+            moved = {key: value.astype(np.float32).copy() for key, value in sums.items()}
+            moved[name][y, x] += sign * 0.01
+            values.append(spread_loss(**moved, target=target).value)
+        expected = (values[1] - values[0]) / 0.02
+        assert float(getattr(found, name)[y, x]) == pytest.approx(expected, rel=0.02), name

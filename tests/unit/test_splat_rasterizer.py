@@ -36,11 +36,11 @@ def reference(scene: Scene, camera: Camera, degree: int) -> tuple[torch.Tensor, 
     colors = torch.clamp_min(gsplat._spherical_harmonics(degree, directions, sh) + 0.5, 0)
     seen = torch.nonzero((radii[0] > 0).all(-1) & (opacities >= 1 / 255))[:, 0]
     order = seen[torch.argsort(depth[0, seen], stable=True)]
-    features = torch.cat([colors, depth[0, :, None]], 1)
+    features = torch.cat([colors, depth[0, :, None], depth[0, :, None] ** 2], 1)
     total, alpha = blended(
         xy[0], conics[0], opacities, features, order, lens.width_px, lens.height_px
     )
-    return total[..., :3], total[..., 3], alpha, *parameters
+    return total[..., :3], total[..., 3], total[..., 4], alpha, *parameters
 
 
 def whole(found: Slopes, name: str, scene: Scene) -> np.ndarray:
@@ -53,19 +53,22 @@ def whole(found: Slopes, name: str, scene: Scene) -> np.ndarray:
 @pytest.mark.parametrize(("degree", "seed"), [(0, 1), (1, 2), (2, 3), (3, 4)])
 def test_image_and_gradients_are_those_of_gsplat(degree: int, seed: int):
     scene, camera = some_scene(degree=degree, seed=seed), some_camera()
-    image, depth, alpha, *parameters = reference(scene, camera, degree)
+    image, depth, square, alpha, *parameters = reference(scene, camera, degree)
     raster = rasterize(scene, camera, degree, ONE)
     np.testing.assert_allclose(raster.image, image.detach(), atol=1e-4)
     np.testing.assert_allclose(raster.depth, depth.detach(), atol=1e-4)
+    np.testing.assert_allclose(
+        raster.square, square.detach(), atol=1e-4 * float(square.detach().max())
+    )
     np.testing.assert_allclose(raster.alpha, alpha.detach(), atol=1e-4)
     assert 0.4 < float(raster.alpha.mean()) < 1
     assert float(raster.alpha.max()) > 0.998  # most rays end early
 
     rng = np.random.default_rng(seed)
-    weights = [rng.normal(size=np.shape(x)).astype(np.float32) for x in (image, depth, alpha)]
+    wanted = (image, depth, square, alpha)
+    weights = [rng.normal(size=np.shape(x)).astype(np.float32) for x in wanted]
     loss = sum(
-        (torch.tensor(weight) * value).sum()
-        for weight, value in zip(weights, (image, depth, alpha), strict=True)
+        (torch.tensor(weight) * value).sum() for weight, value in zip(weights, wanted, strict=True)
     )
     assert isinstance(loss, torch.Tensor)
     loss.backward()
@@ -91,7 +94,7 @@ def test_gradients_are_finite_differences(name: str):
     )
     weight = np.random.default_rng(5).normal(size=(36, 44, 3)).astype(np.float32)
     none = np.zeros((36, 44), np.float32)
-    found = slopes(scene, rasterize(scene, camera, 2, ONE), weight, none, none, ONE)
+    found = slopes(scene, rasterize(scene, camera, 2, ONE), weight, none, none, none, ONE)
     values = getattr(scene, name)
     step, direction = 4e-3, np.random.default_rng(1).normal(size=values.shape).astype(np.float32)
     direction *= np.float32(1) if name != "opacities" else np.float32(0.2)
@@ -109,7 +112,7 @@ def test_gradients_are_finite_differences(name: str):
 
 def test_threads_leave_no_trace():
     scene, camera = some_scene(300, degree=1, seed=9), some_camera(90, 70)
-    weights = (np.ones((70, 90, 3), np.float32), *np.ones((2, 70, 90), np.float32))
+    weights = (np.ones((70, 90, 3), np.float32), *np.ones((3, 70, 90), np.float32))
     results = []
     for threads in (1, 2, 5):
         with Crew(threads) as crew:
@@ -130,7 +133,7 @@ def test_nothing_in_sight_is_black():
     assert not raster.image.any()
     assert not raster.alpha.any()
     none = np.ones((36, 44), np.float32)
-    found = slopes(behind, raster, np.ones((36, 44, 3), np.float32), none, none, ONE)
+    found = slopes(behind, raster, np.ones((36, 44, 3), np.float32), none, none, none, ONE)
     assert len(found.rows) == 0
 
 

@@ -108,12 +108,13 @@ def blend(
 ) -> None:
     """Blends every `step`-th tile.
 
-    Writes `image` [h w 4] (r, g, b, depth; sums of weight times value), `remaining` [h w] (the
-    transmittance) and `last` [h w] (1 + number in the tile's list of the last that is seen).
+    Writes `image` [h w 5] (r, g, b, depth, depth squared; sums of weight times value), `remaining`
+    [h w] (the transmittance) and `last` [h w] (1 + number in the tile's list of the last seen).
     """
     height, width = remaining.shape
-    # Of each row: r, g, b, depth, light, whether the ray goes on, last seen, place; by lane.
-    rows = np.empty((8, 8, 8), np.float32)
+    # Of each row: r, g, b, depth, light, whether the ray goes on, last seen, place, depth squared;
+    # by lane.
+    rows = np.empty((8, 9, 8), np.float32)
     for tile in range(first, len(starts) - 1, step):
         left, top = (tile % columns) * TILE_PX, (tile // columns) * TILE_PX
         rows[:] = _ZERO
@@ -129,6 +130,7 @@ def blend(
             mx, my, opacity = g[0], g[1], g[5]
             a, b, c = _HALF * g[2], g[3], _HALF * g[4]
             r_, g_, b_, z_ = g[6], g[7], g[8], g[9]
+            zz = z_ * z_
             for y in range(max(boxes[n, 1] - top, 0), min(boxes[n, 3] - top, 8)):
                 dy = np.float32(top + y) + _HALF - my
                 across, base = b * dy, c * dy * dy
@@ -152,6 +154,7 @@ def blend(
                     row[1, x] += weight * g_
                     row[2, x] += weight * b_
                     row[3, x] += weight * z_
+                    row[8, x] += weight * zz
                     row[4, x] = after if goes_on else light
                     row[5, x] = row[5, x] if goes_on else _ZERO
                     row[6, x] = number if weight > _ZERO else row[6, x]
@@ -159,6 +162,7 @@ def blend(
             for x in range(min(8, width - left)):
                 for channel in range(4):
                     image[top + y, left + x, channel] = rows[y, channel, x]
+                image[top + y, left + x, 4] = rows[y, 8, x]
                 remaining[top + y, left + x] = rows[y, 4, x]
                 last[top + y, left + x] = np.int32(rows[y, 6, x])
 
@@ -178,16 +182,16 @@ def blend_back(  # noqa: C901, a kernel is one loop nest
     alpha_slope: np.ndarray,
     slot_slopes: np.ndarray,
 ) -> None:
-    """Carries gradients of `image` [h w 4] and of alpha = 1 - `remaining` [h w] back, tile by tile.
+    """Carries gradients of `image` [h w 5] and of alpha = 1 - `remaining` [h w] back, tile by tile.
 
     Writes `slot_slopes` [slots 10], one row a pair of tile and Gaussian.
     """
     height, width = remaining.shape
     # Of each row: gradients by r, g, b, depth; light, value behind, last seen, place; then what it
-    # adds to the ten sums of a Gaussian; by lane. All in one array, so that the compiler sees that
-    # nothing overlaps, and uses the lanes.
-    rows, sums = np.empty((8, 18, 8), np.float32), np.empty(80, np.float32)
-    flat = rows.reshape(8, 144)
+    # adds to the ten sums of a Gaussian; then the gradient by depth squared; by lane. All in one
+    # array, so that the compiler sees that nothing overlaps, and uses the lanes.
+    rows, sums = np.empty((8, 19, 8), np.float32), np.empty(80, np.float32)
+    flat = rows.reshape(8, 152)
     for tile in range(first, len(starts) - 1, step):
         left, top = (tile % columns) * TILE_PX, (tile // columns) * TILE_PX
         rows[:] = _ZERO
@@ -199,6 +203,7 @@ def blend_back(  # noqa: C901, a kernel is one loop nest
             for x in range(min(8, width - left)):
                 for channel in range(4):
                     rows[y, channel, x] = image_slope[top + y, left + x, channel]
+                rows[y, 18, x] = image_slope[top + y, left + x, 4]
                 rows[y, 4, x] = remaining[top + y, left + x]
                 # What stands behind counts by what it would change; so does alpha itself.
                 rows[y, 5, x] = -alpha_slope[top + y, left + x] * remaining[top + y, left + x]
@@ -234,7 +239,8 @@ def blend_back(  # noqa: C901, a kernel is one loop nest
                     before = row[4, x] * inverse
                     weight = alpha * before
                     dr, dg, db, dz = row[0, x], row[1, x], row[2, x], row[3, x]
-                    value = dr * r_ + dg * g_ + db * b_ + dz * z_
+                    bent = row[18, x] * z_
+                    value = dr * r_ + dg * g_ + db * b_ + (dz + bent) * z_
                     # Gradient by the exponent; none where alpha is cut.
                     steep = alpha * (before * value - row[5, x] * inverse)
                     steep = steep if full < _MAX_ALPHA else _ZERO
@@ -243,7 +249,7 @@ def blend_back(  # noqa: C901, a kernel is one loop nest
                     row[8, x] = weight * dr
                     row[9, x] = weight * dg
                     row[10, x] = weight * db
-                    row[11, x] = weight * dz
+                    row[11, x] = weight * (dz + bent + bent)
                     row[12, x] = steep
                     row[13, x] = steep * dx
                     row[14, x] = steep * dy

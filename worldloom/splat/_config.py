@@ -30,6 +30,8 @@ class SplatConfig:
     """Share of structural similarity in the loss, 0 to 1; the rest is absolute difference."""
     depth_weight: float = 0.3
     """Weight of the depth of the views, relative to it; more keeps to the depth maps."""
+    distortion_weight: float = 0.0
+    """Weight of the spread of the Gaussians along each ray, relative to depth squared."""
     normal_weight: float = 0.03
     """Weight with which Gaussians are held to the normals that they were seeded with."""
     opacity_weight: float = 0.002
@@ -58,7 +60,10 @@ class SplatConfig:
                 raise ConfigError(
                     f"{name} must be at least 1, got {getattr(self, name)}", field=name
                 )
-        for name in ("growth", "depth_weight", "normal_weight", "opacity_weight", "scale_weight"):
+        for name in (
+            *("growth", "depth_weight", "distortion_weight"),
+            *("normal_weight", "opacity_weight", "scale_weight"),
+        ):
             if not getattr(self, name) >= 0:
                 raise ConfigError(
                     f"{name} must not be negative, got {getattr(self, name)}", field=name

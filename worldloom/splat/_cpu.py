@@ -8,7 +8,7 @@ from worldloom.cameras import Camera
 from worldloom.splat._adam import Moments, adam
 from worldloom.splat._crew import Crew
 from worldloom.splat._learner import Rates, TrainingView, Weights
-from worldloom.splat._loss import depth_loss, photometric_loss
+from worldloom.splat._loss import depth_loss, photometric_loss, spread_loss
 from worldloom.splat._rasterizer import Scene, Slopes, rasterize, slopes
 from worldloom.splat._state import State, rows_of
 
@@ -34,8 +34,12 @@ class CpuLearner:
         shown = np.ascontiguousarray(raster.image * gain)
         loss = photometric_loss(shown, view.target, weights.ssim)
         deep = depth_loss(raster.depth, raster.alpha, view.target)
-        w = np.float32(weights.depth)
-        found = slopes(scene, raster, loss.image * gain, deep.depth * w, deep.alpha * w, crew)
+        spread = spread_loss(raster.depth, raster.square, raster.alpha, view.target)
+        w, v = np.float32(weights.depth), np.float32(weights.distortion)
+        found = slopes(
+            *(scene, raster, loss.image * gain, deep.depth * w + spread.depth * v),
+            *(spread.square * v, deep.alpha * w + spread.alpha * v, crew),
+        )
         # Gradients in the image count in sizes of it, so that resolution does not matter.
         asked = np.hypot(found.in_image[:, 0], found.in_image[:, 1])
         state.demand[found.rows] += asked * np.float32(raster.view.width_px)
@@ -44,7 +48,7 @@ class CpuLearner:
         if weights.exposure:
             self._adjust_gains(index, (loss.image * shown).sum(axis=(0, 1)), rates.gains)
         state.step += 1
-        return loss.value + weights.depth * deep.value
+        return loss.value + weights.depth * deep.value + weights.distortion * spread.value
 
     def render(self, camera: Camera, sh_degree: int) -> Float32[np.ndarray, "h w 3"]:
         """See `Learner.render`."""

@@ -106,14 +106,20 @@ class CudaLearner:
         shown, alpha, about = self._rasterize(
             *(there.cam_from_world, there.lens, lens.width_px, lens.height_px, rates.sh_degree)
         )
-        about["means2d"].retain_grad()
+        places = [about["means2d"]]
         gain = self._tensor(self._host.gains[index], grad=True)
         seen = (about["radii"][0] > 0).all(dim=-1)
         loss = self._loss(shown[0, ..., :3] * gain.exp(), shown[0, ..., 3], alpha[0, ..., 0], there)
+        if self._weights.distortion > 0:
+            spread, in_image = self._spread(shown[0, ..., 3], alpha[0, ..., 0], there)
+            loss = loss + self._weights.distortion * spread
+            places.append(in_image)
+        for place in places:
+            place.retain_grad()
         (loss + self._regularization(seen)).backward()
         with torch.no_grad():
-            slope = about["means2d"].grad[0] * lens.width_px
-            self._demand += slope.norm(dim=-1)
+            slope = torch.stack([place.grad[0] for place in places]).sum(dim=0)
+            self._demand += (slope * lens.width_px).norm(dim=-1)
             self._move(seen, rates)
             if self._weights.exposure and gain.grad is not None:
                 self._adjust_gains(index, gain.grad.cpu().numpy(), rates.gains)
@@ -169,6 +175,23 @@ class CudaLearner:
         relative = (mean - there.depth).abs() / there.depth.clamp_min(1e-12)
         off = torch.where(known, relative * there.depth_weight, 0.0).mean()
         return (1 - w.ssim) * difference + w.ssim * (1 - ssim) + w.depth * off
+
+    def _spread(
+        self, depth: torch.Tensor, alpha: torch.Tensor, there: _DeviceView
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """As `spread_loss`; the sum of squares is a rendering of its own."""
+        v = self._values
+        height_px, width_px = depth.shape
+        z = v["means"] @ there.cam_from_world[2, :3] + there.cam_from_world[2, 3]
+        squares, _, about = self._rasterization(
+            *(v["means"], v["rotations"], v["log_scales"].exp(), v["logits"].sigmoid()),
+            *((z * z)[:, None], there.cam_from_world[None], there.lens[None], width_px, height_px),
+            packed=False,
+        )
+        known = there.judged & (there.depth > 0)
+        spread = (alpha * squares[0, ..., 0] - depth * depth).clamp_min(0)
+        relative = spread / there.depth.clamp_min(1e-12) ** 2
+        return torch.where(known, relative, 0.0).mean(), about["means2d"]
 
     def _ssim(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         def mean(values: torch.Tensor) -> torch.Tensor:

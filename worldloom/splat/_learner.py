@@ -65,6 +65,7 @@ class Weights:
 
     ssim: float
     depth: float
+    distortion: float
     normal: float
     opacity: float
     scale: float
@@ -77,6 +78,7 @@ def weights_of(config: SplatConfig, spacing_m: float) -> Weights:
     return Weights(
         config.ssim_weight,
         config.depth_weight,
+        config.distortion_weight,
         config.normal_weight,
         config.opacity_weight,
         config.scale_weight,

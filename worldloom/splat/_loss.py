@@ -179,3 +179,41 @@ def depth_loss(
     slope = np.where(known, np.sign(off) * share / goal / safe, 0).astype(np.float32)
     value = float((np.abs(off) / goal * share).sum())
     return DepthLoss(value, slope, (-slope * depth / safe).astype(np.float32))
+
+
+@dataclass(frozen=True, eq=False)
+class SpreadLoss:
+    """A loss of how far the Gaussians of a ray lie apart, and its gradients."""
+
+    value: float
+    depth: Float32[np.ndarray, "h w"]
+    """Gradient by the sum of weight times depth."""
+    square: Float32[np.ndarray, "h w"]
+    """By the sum of weight times squared depth."""
+    alpha: Float32[np.ndarray, "h w"]
+    """By the sum of the weights."""
+
+
+def spread_loss(
+    depth: Float32[np.ndarray, "h w"],
+    square: Float32[np.ndarray, "h w"],
+    alpha: Float32[np.ndarray, "h w"],
+    target: Target,
+) -> SpreadLoss:
+    """Returns the mean distortion of the rays with known depth, relative to that depth squared.
+
+    The distortion of a ray is the sum of w_i w_j (z_i - z_j)^2 over its pairs of Gaussians (Huang
+    et al., "2D Gaussian Splatting", 2024, section 4.1, with depth in place of its inverse), which
+    is A S - D^2 with the sums A of the weights, D of weighted depth and S of weighted squares.
+    """
+    known = target.judged & (target.depth > 0)
+    goal = np.where(known, target.depth, 1)
+    share = np.where(known, 1 / (goal * goal) / max(1, target.depth.size), 0).astype(np.float32)
+    spread = alpha * square - depth * depth
+    share[spread <= 0] = 0  # one Gaussian, but for rounding
+    return SpreadLoss(
+        float((spread * share).sum()),
+        (-2 * depth * share).astype(np.float32),
+        (alpha * share).astype(np.float32),
+        (square * share).astype(np.float32),
+    )

@@ -36,6 +36,8 @@ class Raster:
     """sRGB, 0 to 1 and above; black behind all."""
     depth: Float32[np.ndarray, "h w"]
     """Sum of weight times depth of the centre, world unit; divide by alpha for the mean."""
+    square: Float32[np.ndarray, "h w"]
+    """Sum of weight times squared depth."""
     alpha: Float32[np.ndarray, "h w"]
     """Sum of the weights, 0 to 1."""
     projected: Float32[np.ndarray, "n 16"]
@@ -122,14 +124,14 @@ def rasterize(scene: Scene, camera: Camera, degree: int, crew: Crew) -> Raster:
     )
     lists = tile_lists(projected, boxes, view)
     shape = (view.height_px, view.width_px)
-    image, remaining = np.empty((*shape, 4), np.float32), np.empty(shape, np.float32)
+    image, remaining = np.empty((*shape, 5), np.float32), np.empty(shape, np.float32)
     last = np.empty(shape, np.int32)
     crew.run(
         *(blending.blend, projected, boxes, lists.starts, lists.ids, lists.columns),
         *(image, remaining, last),
     )
     return Raster(
-        *(image[..., :3], image[..., 3], np.float32(1) - remaining),
+        *(image[..., :3], image[..., 3], image[..., 4], np.float32(1) - remaining),
         *(projected, boxes, lists, last, view, degree),
     )
 
@@ -149,6 +151,7 @@ def slopes(
     raster: Raster,
     image_slope: Float32[np.ndarray, "h w 3"],
     depth_slope: Float32[np.ndarray, "h w"],
+    square_slope: Float32[np.ndarray, "h w"],
     alpha_slope: Float32[np.ndarray, "h w"],
     crew: Crew,
 ) -> Slopes:
@@ -159,16 +162,18 @@ def slopes(
         raster: The view.
         image_slope: Gradient of the loss by `raster.image`.
         depth_slope: By `raster.depth`.
+        square_slope: By `raster.square`.
         alpha_slope: By `raster.alpha`.
         crew: Threads; the result does not depend on how many.
     """
     lists = raster.lists
     slot_slopes = np.empty((len(lists.ids), blending.SLOPES), np.float32)
-    both = np.concatenate([image_slope, depth_slope[..., None]], axis=2)
+    by_depth = np.stack([depth_slope, square_slope], axis=2)
+    by_values = np.concatenate([image_slope, by_depth], axis=2)
     crew.run(
         *(blending.blend_back, raster.projected, raster.boxes, lists.starts, lists.ids),
         *(lists.columns, np.float32(1) - raster.alpha, raster.last),
-        *(np.ascontiguousarray(both), np.ascontiguousarray(alpha_slope), slot_slopes),
+        *(np.ascontiguousarray(by_values), np.ascontiguousarray(alpha_slope), slot_slopes),
     )
     rows = np.flatnonzero(raster.boxes[:, 2]).astype(np.int32)
     count = len(rows)
