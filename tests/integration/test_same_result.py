@@ -22,6 +22,7 @@ from tests.models import save_tiny_model
 from worldloom.api import RunnerFactory
 from worldloom.inline import InlineRunner
 from worldloom.learned import AlignmentConfig, LearnedConfig
+from worldloom.neural import NeuralConfig
 from worldloom.splat import SplatConfig
 
 pytestmark = pytest.mark.integration
@@ -101,6 +102,18 @@ def test_trained_splats_are_the_same_everywhere(source: Path, tmp_path: Path):
     assert theirs is not None
     for field in fields(ours):
         np.testing.assert_array_equal(getattr(theirs, field.name), getattr(ours, field.name))
+
+
+@pytest.mark.usefixtures("ray_session")
+def test_a_fitted_field_is_the_same_everywhere(source: Path, tmp_path: Path):
+    neural = NeuralConfig(steps=12, rays=128, chunk_blocks=96, checkpoint_steps=5)
+    config = replace(CONFIG, method="neural", neural=neural)
+    here = make(source, tmp_path / "inline", config, InlineRunner)
+    there = make(source, tmp_path / "ray", config, partial(RayRunner, workers=2, config=_RAY))
+    _assert_same_scene(there, here)
+    fields_there = digests(there.artifacts / "fit-field")
+    assert len(fields_there) > 2
+    assert fields_there == digests(here.artifacts / "fit-field")
 
 
 def test_the_size_of_chunks_does_not_count(source: Path, reference: Made, tmp_path: Path):
