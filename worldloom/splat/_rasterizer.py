@@ -11,6 +11,7 @@ from worldloom.scene import Splats
 from worldloom.splat import _blending as blending
 from worldloom.splat import _projection as projection
 from worldloom.splat._crew import Crew
+from worldloom.splat._projection_back import project_back
 
 NEAR_M = 0.01
 """Gaussians nearer than this are left out, world unit; as in gsplat."""
@@ -191,7 +192,7 @@ def slopes(
         np.empty((count, *scene.sh.shape[1:]), np.float32),
     )
     crew.run(
-        *(projection.project_back, raster.view, scene.means, scene.rotations, scene.scales),
+        *(project_back, raster.view, scene.means, scene.rotations, scene.scales),
         *(scene.sh, raster.degree, raster.projected, rows, view_slopes),
         *(found.means, found.rotations, found.scales, found.opacities, found.sh),
     )
