@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,13 +16,11 @@ from worldloom.exposure import BALANCE, SAMPLE, Balance, balance_work, sample_wo
 from worldloom.job import Job
 from worldloom.learned import (
     AlignResult,
+    ModelCard,
     read_model_card,
 )
-from worldloom.memory import (
-    Contribution,
-    load_cloud,
-)
-from worldloom.merge import load_mesh
+from worldloom.memory import BoundedCloud, Contribution, FusedShard, load_cloud
+from worldloom.merge import Merge, load_mesh
 from worldloom.plan import (
     EVIDENCE,
     FEATURES,
@@ -46,8 +44,9 @@ from worldloom.rounds import (
     surface,
     sweep,
 )
-from worldloom.scene import Frame
+from worldloom.scene import DepthRef, Frame
 from worldloom.stage import ProgressCallback, Runner
+from worldloom.surface import FuseChunkWork
 from worldloom.texture import (
     TextureInputs,
     TextureSet,
@@ -86,54 +85,33 @@ def reconstruct(
     model = None if config.learned.depth_model is None else read_model_card(config.learned)
     frames, corrections = _registered(job, frames)
     planned = _plan(job, frames)
-    estimates, checked = sweep(job, frames, planned)
-    plans = planned.plans
-    learned: dict[int, AlignResult] = {}
-    if config.depth_estimation:
-        plans, checked, learned = refine(job, frames, planned, estimates, checked, model)
-    depth = [None if check is None else check.depth for check in checked]
-    residuals = measure_residuals(job, frames, planned.evidence, depth)
-    voxel_m = config.voxel_m or VOXEL_PX * footprint(checked)
-    cell_m = CLOUD_SPACING_PX[config.point_cloud_density] * footprint(checked)
-    truncation_m = config.surface.truncation_m(voxel_m, confirmed_noise(checked))
-    contributions = contribute(job, checked, cell_m, voxel_m, truncation_m / 2)
-    balance = _balance(job, contributions) if config.exposure.estimate else None
-    exposures = {view.view_id: view for view in balance.exposures} if balance else {}
-    shards = fuse(job, contributions, exposures)
-    merge, works = surface(job, checked, contributions, shards, exposures, voxel_m, truncation_m)
-    points = load_cloud(bench, shards, config.memory.min_views, config.memory.max_points)
-    if points.bound is not None:
-        _logger.warning(
-            "the point cloud is bounded to %d of its %d points by max_points",
-            *(points.bound.max_points, points.bound.found),
-        )
-    trained = train_model(
-        job,
-        TrainingInputs(checked, exposures, shards, merge.mesh, works, voxel_m, truncation_m),
+    depth = _depth(job, frames, planned, model)
+    fused = _fused(job, depth.checked)
+    trained = train_model(job, fused.training_inputs(depth.checked))
+    merge = fused.merge if trained is None else trained.merge
+    inputs = texture_inputs(
+        *(merge.mesh, frames, depth.maps, fused.exposures, fused.voxel_m, planned.unusable)
     )
-    if trained is not None:
-        merge = trained.merge
-    inputs = texture_inputs(merge.mesh, frames, depth, exposures, voxel_m, planned.unusable)
     textured = _texture(job, inputs) if config.texture.textures else None
     return Reconstruction(
         tuple(frames),
-        tuple(result.depth for result in checked if result is not None),
+        tuple(result.depth for result in depth.checked if result is not None),
         config.surface.min_confidence,
-        points.cloud,
+        fused.points.cloud,
         load_mesh(bench, merge.mesh),
-        tuple(work.chunk for work in works) if trained is None else trained.chunks,
-        voxel_m,
-        truncation_m,
-        cell_m,
-        balance,
-        _view_reports(frames, plans, planned, checked, residuals, corrections, learned, exposures),
+        tuple(work.chunk for work in fused.works) if trained is None else trained.chunks,
+        fused.voxel_m,
+        fused.truncation_m,
+        fused.cell_m,
+        fused.balance,
+        _view_reports(frames, planned, depth, corrections, fused.exposures),
         tuple(job.stages),
         tuple(job.failures),
         () if model is None else (model,),
         evidence={
             "seams": merge.seams,
             "chunk_alignment": merge.alignments,
-            "point_bound": points.bound,
+            "point_bound": fused.points.bound,
         }
         | ({} if trained is None else trained.evidence),
         texture_inputs=inputs,
@@ -142,6 +120,77 @@ def reconstruct(
         textures={} if textured is None else load_maps(bench, textured),
         splats=None if trained is None else trained.splats,
         training=None if trained is None else trained.report,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Depth:
+    """What is known of the depth of the views, by view id."""
+
+    plans: Sequence[ViewPlan]
+    checked: Sequence[CheckResult | None]
+    learned: Mapping[int, AlignResult]
+    residuals: Sequence[float | None]
+    """Distance from what others have put into the memory, pixels."""
+
+    @property
+    def maps(self) -> list[DepthRef | None]:
+        """Depth maps; None where a view has none."""
+        return [None if check is None else check.depth for check in self.checked]
+
+
+@dataclass(frozen=True, eq=False)
+class _Fused:
+    """What the views make together."""
+
+    balance: Balance | None
+    exposures: dict[int, ViewExposure]
+    shards: Sequence[FusedShard]
+    merge: Merge
+    works: Sequence[FuseChunkWork]
+    points: BoundedCloud
+    voxel_m: float
+    cell_m: float
+    truncation_m: float
+
+    def training_inputs(self, checked: Sequence[CheckResult | None]) -> TrainingInputs:
+        """What a model is trained on."""
+        return TrainingInputs(
+            *(checked, self.exposures, self.shards, self.merge.mesh, self.works),
+            *(self.voxel_m, self.truncation_m),
+        )
+
+
+def _depth(job: Job, frames: Sequence[Frame], planned: Planned, model: ModelCard | None) -> _Depth:
+    """Both rounds of depth, or the first alone."""
+    estimates, checked = sweep(job, frames, planned)
+    plans = planned.plans
+    learned: dict[int, AlignResult] = {}
+    if job.config.depth_estimation:
+        plans, checked, learned = refine(job, frames, planned, estimates, checked, model)
+    maps = [None if check is None else check.depth for check in checked]
+    return _Depth(plans, checked, learned, measure_residuals(job, frames, planned.evidence, maps))
+
+
+def _fused(job: Job, checked: Sequence[CheckResult | None]) -> _Fused:
+    """Memory, exposures, surface and point cloud, from the depth of the views."""
+    config = job.config
+    voxel_m = config.voxel_m or VOXEL_PX * footprint(checked)
+    cell_m = CLOUD_SPACING_PX[config.point_cloud_density] * footprint(checked)
+    truncation_m = config.surface.truncation_m(voxel_m, confirmed_noise(checked))
+    contributions = contribute(job, checked, cell_m, voxel_m, truncation_m / 2)
+    balance = _balance(job, contributions) if config.exposure.estimate else None
+    exposures = {view.view_id: view for view in balance.exposures} if balance else {}
+    shards = fuse(job, contributions, exposures)
+    merge, works = surface(job, checked, contributions, shards, exposures, voxel_m, truncation_m)
+    points = load_cloud(job.bench, shards, config.memory.min_views, config.memory.max_points)
+    if points.bound is not None:
+        _logger.warning(
+            "the point cloud is bounded to %d of its %d points by max_points",
+            *(points.bound.max_points, points.bound.found),
+        )
+    return _Fused(
+        *(balance, exposures, shards, merge, works, points, voxel_m, cell_m, truncation_m)
     )
 
 
@@ -216,12 +265,9 @@ def _texture(job: Job, inputs: TextureInputs) -> TextureSet | None:
 
 def _view_reports(
     frames: Sequence[Frame],
-    plans: Sequence[ViewPlan],
     planned: Planned,
-    checked: Sequence[CheckResult | None],
-    residuals: Sequence[float | None],
+    depth: _Depth,
     corrections: Sequence[PoseCorrection | None],
-    learned: dict[int, AlignResult],
     exposures: Mapping[int, ViewExposure],
 ) -> tuple[ViewReport, ...]:
     return tuple(
@@ -237,12 +283,13 @@ def _view_reports(
             plan.partners,
             plan.angles_deg,
             None if check is None else check.kept_share,
-            learned[frame.view_id].alignment if frame.view_id in learned else None,
+            depth.learned[frame.view_id].alignment if frame.view_id in depth.learned else None,
             exposures[frame.view_id].gain_rgb if frame.view_id in exposures else None,
             correction,
         )
         for frame, plan, evidence, residual, check, correction in zip(
-            frames, plans, planned.evidence, residuals, checked, corrections, strict=True
+            *(frames, depth.plans, planned.evidence, depth.residuals, depth.checked, corrections),
+            strict=True,
         )
     )
 

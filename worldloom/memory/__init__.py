@@ -1,5 +1,6 @@
 """The geometric memory: what the views have seen, by cell of space, in any order of arrival."""
 
+from worldloom.memory._cloud import BoundedCloud as BoundedCloud
 from worldloom.memory._cloud import PointBound as PointBound
 from worldloom.memory._cloud import load_cloud as load_cloud
 from worldloom.memory._config import MemoryConfig as MemoryConfig
