@@ -16,6 +16,7 @@ import pytest
 
 from actors.resources import ActorResources, RoleResources
 from cluster.ray_runner import RayConfig, RayRunner
+from tests.benchmarks.object_store import store_stats
 from tests.integration.scenes import CONFIG, SMALL_CHUNKS, Made, arrays_of, digests, make
 from tests.integration.scenes import write_input as write_input_to
 from tests.models import save_tiny_model
@@ -75,6 +76,7 @@ def test_every_runner_leaves_the_same_files(
     made = make(source, tmp_path, CONFIG, runner)
     _assert_same_scene(made, reference)
     assert digests(made.artifacts) == digests(reference.artifacts)
+    assert store_stats().spilled_bytes_total == 0, "results go through the artifact store"
 
 
 @pytest.mark.usefixtures("ray_session")
@@ -106,7 +108,7 @@ def test_trained_splats_are_the_same_everywhere(source: Path, tmp_path: Path):
 
 @pytest.mark.usefixtures("ray_session")
 def test_a_fitted_field_is_the_same_everywhere(source: Path, tmp_path: Path):
-    neural = NeuralConfig(steps=12, rays=128, chunk_blocks=96, checkpoint_steps=5)
+    neural = NeuralConfig(steps=6, rays=64, chunk_blocks=96, checkpoint_steps=4)
     config = replace(CONFIG, method="neural", neural=neural)
     here = make(source, tmp_path / "inline", config, InlineRunner)
     there = make(source, tmp_path / "ray", config, partial(RayRunner, workers=2, config=_RAY))
