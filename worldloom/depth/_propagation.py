@@ -27,7 +27,13 @@ from worldloom.depth._proposals import (
     weak_proposals,
 )
 from worldloom.depth._sweep import MatchImage, pixel_transfer
-from worldloom.depth._window_score import best_half, reference_window, score, weight_table
+from worldloom.depth._window_score import (
+    LANES,
+    best_half,
+    reference_window,
+    score,
+    weight_table,
+)
 
 _LEAST_WEIGHT = 0.2
 """Weight of a match where there is no texture at all."""
@@ -155,7 +161,7 @@ def _best(
     weight: np.float32,
 ) -> int:
     """Index of the cheapest proposal, -1 of none; turns their slopes into those of full size."""
-    window = np.empty((len(views.weight_of), 2), np.float32)
+    window = np.zeros((2, LANES), np.float32)
     scores = np.empty(len(views.partners), np.float32)
     total, mean, variance = reference_window(views.grey, x, y, views.weight_of, window)
     least, best = np.float32(1e9), -1
