@@ -4,9 +4,7 @@ A neighbour counts by how much its colour resembles that of the centre (Yoon and
 so a window at an edge of the foreground leans on its own side of it: surfaces do not grow.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from typing import NamedTuple
 
 import numba
@@ -32,9 +30,11 @@ class Window:
     """Difference of grey levels at which a neighbour's weight falls to 1/e."""
 
     @property
-    def samples_across(self) -> int:
-        """Samples in a row of the window."""
-        return 2 * (self.side_px // 2 // self.stride_px) + 1
+    def shape(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Samples in a row and their distance as the lengths of tuples: part of the type, which the
+        compiler knows, so that sums over a row of the window stay in registers."""
+        across = 2 * (self.side_px // 2 // self.stride_px) + 1
+        return (0,) * across, (0,) * self.stride_px
 
     @property
     def reach_px(self) -> int:
@@ -152,57 +152,61 @@ def _support(
                 weight[x] *= total[x]
 
 
-Correlate = Callable[[np.ndarray, Support, np.ndarray, np.ndarray, np.float32, np.ndarray], None]
-"""(grey, support, warped, seen, noise, scores): see `correlation`."""
+@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+def correlate(
+    grey: np.ndarray,
+    support: Support,
+    shape: tuple[tuple[int, ...], tuple[int, ...]],
+    warped: np.ndarray,
+    seen: np.ndarray,
+    noise: np.float32,
+    scores: np.ndarray,
+) -> None:
+    """NCC of the reference with one warped partner.
 
-
-@cache
-def correlation(samples_across: int, stride_px: int) -> Correlate:
-    """Returns the NCC of the reference with one warped partner, compiled for a window.
-
-    Its arguments:
+    Args:
         grey: The reference, padded by the reach of the window: `hp wp`.
         support: Its windows.
+        shape: Of the window.
         warped: The partner in the frame of the reference, padded alike: `hp wp`.
         seen: Not 0 where the partner sees the point: `h w`.
         noise: Variance of the image noise.
         scores: Out, -1 to 1, `UNSEEN` where the partner does not see the point: `h w`.
     """
+    across, stride = len(shape[0]), len(shape[1])
+    height, width = scores.shape
+    sums = np.empty((3, width), np.float32)
+    for y in range(height):
+        sums[:] = 0
+        for i in range(across):
+            weights = support.weights[y, i * across : (i + 1) * across]
+            _add_row(weights, grey[y + i * stride], warped[y + i * stride], shape, sums)
+        for x in range(width):
+            mean, square, cross = sums[0, x], sums[1, x], sums[2, x]
+            variance = max(square - mean * mean, np.float32(0)) + noise
+            score = cross - support.mean[y, x] * mean
+            score /= np.sqrt(support.variance[y, x] * variance)
+            scores[y, x] = score if seen[y, x] != 0 else np.float32(UNSEEN)
 
-    # The number of samples is a constant of the compiler, so that sums stay in registers over a row
-    # of the window; unsigned indices spare it the test for negative ones.
-    @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
-    def correlate(
-        grey: np.ndarray,
-        support: Support,
-        warped: np.ndarray,
-        seen: np.ndarray,
-        noise: np.float32,
-        scores: np.ndarray,
-    ) -> None:
-        height, width = scores.shape
-        other, square = np.empty(width, np.float32), np.empty(width, np.float32)
-        cross = np.empty(width, np.float32)
-        for y in range(height):
-            other[:] = 0
-            square[:] = 0
-            cross[:] = 0
-            for i in range(samples_across):
-                weights = support.weights[y, i * samples_across : (i + 1) * samples_across]
-                a, b = grey[y + i * stride_px], warped[y + i * stride_px]
-                for x in range(np.uint64(width)):
-                    first, second, third = other[x], square[x], cross[x]
-                    for j in range(samples_across):
-                        value = b[x + np.uint64(j * stride_px)]
-                        weighted = weights[j, x] * value
-                        first += weighted
-                        second += weighted * value
-                        third += weighted * a[x + np.uint64(j * stride_px)]
-                    other[x], square[x], cross[x] = first, second, third
-            for x in range(width):
-                variance = max(square[x] - other[x] * other[x], np.float32(0)) + noise
-                score = cross[x] - support.mean[y, x] * other[x]
-                score /= np.sqrt(support.variance[y, x] * variance)
-                scores[y, x] = score if seen[y, x] != 0 else np.float32(UNSEEN)
 
-    return correlate
+@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+def _add_row(
+    weights: np.ndarray,
+    a: np.ndarray,
+    b: np.ndarray,
+    shape: tuple[tuple[int, ...], tuple[int, ...]],
+    sums: np.ndarray,
+) -> None:
+    """Adds a row of all windows of a line to its sums of b, b * b and a * b."""
+    across, stride = len(shape[0]), len(shape[1])
+    mean, square, cross = sums[0], sums[1], sums[2]
+    # Unsigned indices spare the test for negative ones, which would keep this from being vectors.
+    for x in range(np.uint64(len(mean))):
+        first, second, third = mean[x], square[x], cross[x]
+        for j in range(across):
+            value = b[x + np.uint64(j * stride)]
+            weighted = weights[j, x] * value
+            first += weighted
+            second += weighted * value
+            third += weighted * a[x + np.uint64(j * stride)]
+        mean[x], square[x], cross[x] = first, second, third

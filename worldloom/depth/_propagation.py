@@ -26,7 +26,8 @@ from worldloom.depth._proposals import (
     textured_proposals,
     weak_proposals,
 )
-from worldloom.depth._sweep import MatchImage, pixel_transfer
+from worldloom.depth._sweep import MatchImage, match_partners
+from worldloom.depth._warp import Partners
 from worldloom.depth._window_score import (
     LANES,
     best_half,
@@ -43,9 +44,7 @@ class Views(NamedTuple):
     """The view and its partners, for the kernels."""
 
     grey: np.ndarray
-    partners: np.ndarray
-    inside: np.ndarray
-    transfers: np.ndarray
+    partners: Partners
     weight_of: np.ndarray
     noise: np.float32
 
@@ -74,13 +73,10 @@ def propagate(
         config: Settings.
     """
     asked = partners[: config.partners]
-    transfers = [pixel_transfer(reference.camera, partner.camera) for partner in asked]
     known = known_arrays(proposals)
     views = Views(
         reference.grey,
-        np.stack([partner.grey for partner in asked]),
-        np.stack([partner.valid.view(np.uint8) for partner in asked]),
-        np.stack([np.column_stack(transfer) for transfer in transfers]).astype(np.float32),
+        match_partners(reference, asked),
         weight_table(grey_sigma),
         np.float32(noise_level**2),
     )
@@ -162,7 +158,7 @@ def _best(
 ) -> int:
     """Index of the cheapest proposal, -1 of none; turns their slopes into those of full size."""
     window = np.zeros((2, LANES), np.float32)
-    scores = np.empty(len(views.partners), np.float32)
+    scores = np.empty(len(views.partners.grey), np.float32)
     total, mean, variance = reference_window(views.grey, x, y, views.weight_of, window)
     least, best = np.float32(1e9), -1
     for k in range(len(found)):
@@ -170,11 +166,11 @@ def _best(
             continue
         found[k, 1] *= scale_x
         found[k, 2] *= scale_y
-        for p in range(len(views.partners)):
+        for p in range(len(views.partners.grey)):
             scores[p] = score(
-                views.partners[p],
-                views.inside[p],
-                views.transfers[p],
+                views.partners.grey[p],
+                views.partners.valid[p],
+                views.partners.transfers[p],
                 x,
                 y,
                 found[k],
