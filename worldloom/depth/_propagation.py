@@ -22,6 +22,7 @@ from worldloom.depth._proposals import (
     PropagationConfig,
     Proposals,
     known_arrays,
+    planes_around,
     proposal_costs,
     textured_proposals,
     weak_proposals,
@@ -94,16 +95,26 @@ def _propagate(known: Known, views: Views, costs: Costs, out: np.ndarray) -> Non
     height, width = views.grey.shape
     scale_x, scale_y = np.float32(columns / width), np.float32(rows / height)
     found = np.empty((MOST, 4), np.float32)
+    around, counts = np.empty((columns, 8, 4), np.float32), np.empty(columns, np.int64)
+    last = -1
     for y in range(height):
         at_y = (np.float32(y) + np.float32(0.5)) * scale_y - np.float32(0.5)
         row = min(max(int(np.floor(at_y + np.float32(0.5))), 0), rows - 1)
+        if row != last:
+            counts[:] = -1
+            last = row
         for x in range(width):
             at_x = (np.float32(x) + np.float32(0.5)) * scale_x - np.float32(0.5)
             column = min(max(int(np.floor(at_x + np.float32(0.5))), 0), columns - 1)
             textured = known.texture[row, column] >= np.float32(1)
             if known.trust[row, column] == TRUSTED or not textured:
                 continue
-            count = textured_proposals(known, row, column, at_x, at_y, out[y, x], costs, found)
+            if counts[column] < 0:
+                counts[column] = planes_around(known, row, column, costs, around[column])
+            near = around[column, : counts[column]]
+            count = textured_proposals(
+                known, row, column, at_x, at_y, out[y, x], near, costs, found
+            )
             best = _best(views, x, y, scale_x, scale_y, found[:count], np.float32(1))
             if best >= 0:
                 out[y, x] = found[best, 0]

@@ -15,6 +15,7 @@ from worldloom.depth._warp import Partners, warp
 STRIP_PIXELS = 2**13
 """Pixels worked on at a time, in whole rows, so that what they need stays in a core's cache."""
 
+
 @dataclass(frozen=True, eq=False)
 class MatchImage:
     """What matching needs of a view, all at one size."""

@@ -27,7 +27,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from worldloom.depth._correlation import NO_EVIDENCE, UNSEEN, Window
-from worldloom.depth._torch_sweep import NEAREST_Z, DeviceViews
+from worldloom.depth._torch_sweep import DeviceViews
+from worldloom.depth._warp import NEAREST_Z
 from worldloom.errors import ConfigError
 
 _OUTSIDE = 1e6
