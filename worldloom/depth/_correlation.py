@@ -31,8 +31,11 @@ class Window:
 
     @property
     def shape(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """Samples in a row and their distance as the lengths of tuples: part of the type, which the
-        compiler knows, so that sums over a row of the window stay in registers."""
+        """Samples in a row and their distance, as the lengths of tuples.
+
+        Those are part of the type, which the compiler knows, so that sums over a row of the window
+        stay in registers.
+        """
         across = 2 * (self.side_px // 2 // self.stride_px) + 1
         return (0,) * across, (0,) * self.stride_px
 
@@ -97,7 +100,7 @@ def support(
 def _decay(away: np.float32) -> np.float32:
     """exp(-away), good to 2e-6 of 1, of sums and products only, so that loops become vectors.
 
-    exp(-a) = exp(-a / 32) ** 32, and the series of the former to seven terms; no less than exp(-40).
+    exp(-a) = exp(-a / 32) ** 32, and the series of the former to seven terms; at least exp(-40).
     """
     x = min(away, np.float32(40)) * np.float32(-1 / 32)
     power = np.float32(1 / 720) + x * np.float32(1 / 5040)

@@ -174,8 +174,10 @@ def textured_proposals(
 
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 def planes_around(known: Known, row: int, column: int, costs: Costs, around: np.ndarray) -> int:
-    """Fills in the planes of trusted pixels in eight directions, and their costs; returns their
-    number. They are the same for all pixels of a pixel of round 1."""
+    """Fills in planes of trusted pixels in eight directions, with their costs; returns how many.
+
+    They are the same for all pixels of a pixel of round 1.
+    """
     count = 0
     for direction in range(8):
         r, c, cost = _nearest(known.trust, known.image, row, column, direction, costs)
