@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.ingest_media import HEIGHT_PX, WIDTH_PX
+from tests.ingest_media import HEIGHT_PX, WIDTH_PX, extrinsics
 from worldloom.cameras import Camera, CameraIntrinsics, CameraTrajectory
 from worldloom.ingest import IngestLimits, Picture, Source, Video, open_sources
 

@@ -19,9 +19,6 @@ class PlanConfig:
     """The nearest plane is this share of the first percentile of point depths."""
     far_margin: float = 1.5
     """The farthest plane is this multiple of the 99th percentile of point depths."""
-    far_points: int = 3
-    """Points of the views around that it takes to move the farthest plane out to them; fewer reach
-    farther, and follow wrong matches."""
     max_partners: int = 6
     """Partners of a view in matching; more is steadier and slower."""
     max_witnesses: int = 16
@@ -42,10 +39,6 @@ class PlanConfig:
         if self.max_partners < 1:
             raise ConfigError(
                 f"max_partners must be at least 1, got {self.max_partners}", field="max_partners"
-            )
-        if self.far_points < 1:
-            raise ConfigError(
-                f"far_points must be at least 1, got {self.far_points}", field="far_points"
             )
         if not 0 < self.near_margin <= 1 <= self.far_margin:
             raise ConfigError(

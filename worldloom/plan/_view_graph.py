@@ -1,7 +1,7 @@
 """The plan: the depth range of every view, and its partners."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -15,8 +15,6 @@ from worldloom.plan._config import PlanConfig
 MIN_POINTS = 20
 """Points from which on percentiles of depth are trusted."""
 
-_BEYOND = 1.2
-"""Where the last plane is, in depths of the farthest points that are trusted one by one."""
 
 Source = Literal["own", "neighbours", "scene"]
 
@@ -58,9 +56,6 @@ def depth_ranges(
 ) -> list[DepthRange]:
     """Finds the depth range of each view from sparse points.
 
-    A few points of any view around suffice for a farther end: in inverse depth, which planes are
-    even in, the far costs little, and what lies beyond the last plane comes out wrong.
-
     Raises:
         PlanError: no view has any point.
     """
@@ -82,19 +77,8 @@ def depth_ranges(
             ("neighbours", around, MIN_POINTS),
             ("scene", everything, 1),
         )
-        ranges.append(_farther(_range_of(view, camera, tiers, config), camera, around, config))
+        ranges.append(_range_of(view, camera, tiers, config))
     return ranges
-
-
-def _farther(
-    found: DepthRange, camera: Camera, around: Float64[np.ndarray, "_ 3"], config: PlanConfig
-) -> DepthRange:
-    """The range up to the last `far_points` of the points around that fall into the view."""
-    depth = np.sort(_visible_depths(camera, around))
-    if len(depth) < config.far_points:
-        return found
-    far = float(depth[-config.far_points]) * _BEYOND
-    return replace(found, far=max(found.far, far))
 
 
 def _range_of(
