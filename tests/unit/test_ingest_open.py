@@ -1,9 +1,7 @@
-import json
 import logging
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from tests.ingest_media import (
@@ -17,7 +15,15 @@ from tests.ingest_media import (
     write_image,
     write_transforms_json,
 )
-from tests.ingest_sources import LIMITS, in_memory, names, opened, pictures_of, video_of
+from tests.ingest_sources import (
+    LIMITS,
+    in_memory,
+    names,
+    opened,
+    pictures_of,
+    video_of,
+    worldstereo_scene,
+)
 from worldloom.cameras import CameraIntrinsics
 from worldloom.errors import (
     FrameCountError,
@@ -118,25 +124,6 @@ def test_a_colmap_folder(tmp_path: Path) -> None:
         for picture, camera in zip(pictures_of(source), source.trajectory.cameras, strict=True)
     }
     assert found == {"frame0.png": 0.0, "frame2.png": 0.2}
-
-
-def worldstereo_scene(root: Path) -> Path:
-    for number, place in enumerate(("view1/traj10", "view1/traj9", "view0/traj0")):
-        folder = root / place
-        coded_video(folder / "render.mp4", 5)
-        coded_video(folder / "render_mask.mp4", 5)
-        write_camera_json(folder / "camera.json", 5, start=float(number))
-        (folder / "traj_caption.json").write_text('{"prompt": "a hall"}')
-        write_image(folder.parent / "start_frame.png", coded_image(0))
-    bank = root / "pano_bank"
-    cameras: dict[str, object] = {}
-    for number in range(3):
-        write_image(bank / "images" / f"{number:04d}.png", coded_image(number))
-        matrix = [[60.0, 0.0, WIDTH_PX / 2], [0.0, 60.0, HEIGHT_PX / 2], [0.0, 0.0, 1.0]]
-        pose = {"extrinsic": np.eye(4).tolist(), "intrinsic": matrix}
-        cameras[f"{number:04d}"] = pose
-    (bank / "cameras.json").write_text(json.dumps(cameras))
-    return root
 
 
 def test_a_worldstereo_scene_gives_all_trajectories_masks_and_the_panorama(

@@ -20,7 +20,7 @@ from tests.ingest_media import (
     write_transforms_json,
     write_video,
 )
-from tests.ingest_sources import LIMITS, opened, pictures_of
+from tests.ingest_sources import LIMITS, opened, pictures_of, worldstereo_scene
 from worldloom.errors import (
     ConfigError,
     FrameCountError,

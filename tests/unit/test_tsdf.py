@@ -162,8 +162,8 @@ def test_block_values_do_not_depend_on_their_neighbours():
     keys = active_blocks(touched, 1)
     whole, alone = Volume.empty(keys, VOXEL_M), Volume.empty(keys[7:8], VOXEL_M)
     for view in views:
-        whole.integrate(view, 0.3)
-        alone.integrate(view, 0.3)
+        whole.integrate(view, 4 * VOXEL_M, 0.3)
+        alone.integrate(view, 4 * VOXEL_M, 0.3)
     assert whole.seen[7].any()
     np.testing.assert_array_equal(whole.distances[7], alone.distances[0])
     np.testing.assert_array_equal(whole.weights[7], alone.weights[0])
@@ -182,7 +182,7 @@ def test_blocks_taken_for_invisible_say_nothing(outer: bool, monkeypatch: pytest
             patch.setattr(
                 "worldloom.surface._volume.visible_blocks", lambda *_: np.ones(len(keys), np.bool_)
             )
-            volume.integrate(view, 0.3)
+            volume.integrate(view, 4 * VOXEL_M, 0.3)
         assert not volume.weights[~visible].any()
         assert not volume.seen[~visible].any()
 
@@ -192,7 +192,7 @@ def test_a_view_empties_the_space_before_its_surface():
     view = surface_view(SHAPE.depth_map(0, camera), VOXEL_M, 4 * VOXEL_M, 0.0)
     keys = keys_from_cells(np.array([[0, 0, -2], [0, 0, -1], [0, 0, 0]]))
     volume = Volume.empty(keys, VOXEL_M)
-    volume.integrate(view, 0.25)
+    volume.integrate(view, 4 * VOXEL_M, 0.25)
     before, on, behind = range(3)
     assert (volume.distances[before] > 0).any()
     assert (volume.distances[before] == volume.weights[before])[volume.seen[before] == 0].all()
@@ -316,7 +316,7 @@ def test_chunks_are_bounded_disjoint_and_complete(tmp_path: Path):
         keys = np.sort(keys_from_cells(np.array(work.chunk.blocks)))
         for depth_map in maps:
             volume = Volume.empty(keys, VOXEL_M)
-            volume.integrate(surface_view(depth_map, VOXEL_M, 4 * VOXEL_M, 0.0), 1.0)
+            volume.integrate(surface_view(depth_map, VOXEL_M, 4 * VOXEL_M, 0.0), 4 * VOXEL_M, 1.0)
             if volume.weights.any():
                 assert depth_map.view_id in work.chunk.views
 

@@ -56,7 +56,7 @@ def _fused(bench: Bench, work: FuseChunkWork, keys: Int64[np.ndarray, "n"]) -> V
         depth_map = bench.depth_map(ref)
         check_depth_map(depth_map)
         view = surface_view(depth_map, work.voxel_m, work.truncation_m, work.min_confidence)
-        volume.integrate(view, work.carve_weight)
+        volume.integrate(view, work.truncation_m, work.carve_weight)
     return volume
 
 

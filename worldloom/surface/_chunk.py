@@ -72,7 +72,7 @@ def _fuse_chunk(bench: Bench, key: ArtifactKey, work: FuseChunkWork) -> ChunkFac
     keys = np.sort(keys_from_cells(np.array(work.chunk.blocks, np.int64).reshape(-1, 3)))
     volume = Volume.empty(keys, work.voxel_m)
     for ref in work.views:
-        volume.integrate(_view(bench, ref, work), work.carve_weight)
+        volume.integrate(_view(bench, ref, work), work.truncation_m, work.carve_weight)
     return write_faces(bench, key, work, volume)
 
 
@@ -88,7 +88,7 @@ def write_faces(bench: Bench, key: ArtifactKey, work: FuseChunkWork, volume: Vol
     keys = volume.block_keys
     mesh = polygons(volume, work.min_views)
     points = vertices_in_world(mesh.edge_keys, mesh.shares, work.voxel_m)
-    colors = VertexColors(points, work.voxel_m)
+    colors = VertexColors(points, work.voxel_m, work.truncation_m)
     for ref, exposure in zip(work.views, work.exposures, strict=True) if len(points) else ():
         view = _view(bench, ref, work)
         candidates = np.repeat(visible_blocks(view, keys, work.voxel_m), mesh.vertex_counts)
@@ -114,5 +114,5 @@ def write_faces(bench: Bench, key: ArtifactKey, work: FuseChunkWork, volume: Vol
     )
 
 
-FUSE_CHUNK = Stage("fuse-chunk", 4, Role.CHUNK, ChunkFaces, _fuse_chunk)
+FUSE_CHUNK = Stage("fuse-chunk", 3, Role.CHUNK, ChunkFaces, _fuse_chunk)
 """Fuses depth maps into the faces of one chunk."""

@@ -13,12 +13,16 @@ class VertexColors:
     Args:
         points_in_world: Positions of the vertices.
         voxel_m: Side of a voxel; views count the less, the further their own surface is from the
-            vertex in voxels, and not at all beyond their truncation distance.
+            vertex in voxels.
+        truncation_m: Views whose surface is further away do not count.
     """
 
-    def __init__(self, points_in_world: Float64[np.ndarray, "v 3"], voxel_m: float) -> None:
+    def __init__(
+        self, points_in_world: Float64[np.ndarray, "v 3"], voxel_m: float, truncation_m: float
+    ) -> None:
         self._points = points_in_world
         self._voxel_m = voxel_m
+        self._truncation_m = truncation_m
         self._sums = np.zeros((len(points_in_world), 4))
 
     def add(
@@ -43,6 +47,7 @@ class VertexColors:
             view.lens,
             image,
             self._voxel_m,
+            self._truncation_m,
             self._sums,
         )
 

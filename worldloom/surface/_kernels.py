@@ -17,9 +17,6 @@ MIN_COSINE = 0.1
 MAX_DEPTH_BEHIND = 2.0
 """A pixel says nothing about points further behind its surface in depth, truncation distances: on a
 round thing, a tangent plane soon touches the far side."""
-DOUBT_WIDENS = 1.5
-"""Truncation distances by which a depth of no confidence is wider than one of all: doubtful depths
-of one surface lie further apart, and would not meet otherwise."""
 TILE_PX = 16
 """Side of the tiles by which blocks behind the surface are skipped."""
 _UNKNOWN_COSINE = 0.5
@@ -48,8 +45,6 @@ class Measure(NamedTuple):
     """From the tangent plane of the surface; positive before it."""
     depth_behind: float
     """From the same plane along +z; positive behind it."""
-    truncation: float
-    """Distance at which this pixel saturates."""
 
 
 @numba.njit(cache=True, nogil=True)
@@ -64,7 +59,7 @@ def planes(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Returns the tangent planes with weights, and the reach of the tiles; see `SurfaceView`."""
     height, width = depth.shape
-    found = np.zeros((height, width, 6), np.float32)
+    found = np.zeros((height, width, 5), np.float32)
     tiles = ((height + TILE_PX - 1) // TILE_PX, (width + TILE_PX - 1) // TILE_PX)
     reach = np.zeros(tiles)
     sharp_m = max(lens.fx, lens.fy) * voxel_m
@@ -92,13 +87,10 @@ def planes(
             found[row, column, 2] = nz
             found[row, column, 3] = slope * z
             found[row, column, 4] = confidence[row, column] * cosine * min((sharp_m / z) ** 2, 4.0)
-            doubt = 1.0 - np.float64(confidence[row, column])
-            wide_m = truncation_m * (1.0 + DOUBT_WIDENS * doubt)
-            found[row, column, 5] = wide_m
             flattest = slope + 0.5 * (abs(nx) / lens.fx + abs(ny) / lens.fy)
             last = lens.far_m
             if flattest < 0.0:
-                last = min((slope * z - wide_m) / flattest * 1.001, lens.far_m)
+                last = min((slope * z - truncation_m) / flattest * 1.001, lens.far_m)
             tile_row, tile_column = row // TILE_PX, column // TILE_PX
             reach[tile_row, tile_column] = max(reach[tile_row, tile_column], last)
     return found, reach
@@ -108,17 +100,16 @@ def planes(
 def _measure(x: float, y: float, z: float, planes: np.ndarray, lens: Lens) -> Measure:
     """Returns what a view says about a point in camera coordinates."""
     if z <= 0.0 or z > lens.far_m:
-        return Measure(0.0, 0.0, 0.0, 1.0)
+        return Measure(0.0, 0.0, 0.0)
     inverse = 1.0 / z
     u, v = x * inverse * lens.fx + lens.cx, y * inverse * lens.fy + lens.cy
     if not (u >= 0.0 and u < planes.shape[1] and v >= 0.0 and v < planes.shape[0]):
-        return Measure(0.0, 0.0, 0.0, 1.0)
+        return Measure(0.0, 0.0, 0.0)
     row, column = np.uint32(np.int32(v)), np.uint32(np.int32(u))
     along = planes[row, column, 0] * x + planes[row, column, 1] * y + planes[row, column, 2] * z
     distance = along - planes[row, column, 3]
     weight = np.float64(planes[row, column, 4])
-    truncation = np.float64(planes[row, column, 5])
-    return Measure(weight, distance, 0.0 if weight == 0.0 else z * distance / along, truncation)
+    return Measure(weight, distance, 0.0 if weight == 0.0 else z * distance / along)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -184,6 +175,7 @@ def integrate(
     cam_from_world: np.ndarray,
     lens: Lens,
     voxel_m: float,
+    truncation_m: float,
     carve_weight: float,
 ) -> None:
     """Adds a view to the samples of the visible blocks; see `Volume.integrate`."""
@@ -202,6 +194,7 @@ def integrate(
             along_y + cam_from_world[:3, 3],
             along_z,
             lens,
+            truncation_m,
             carve_weight,
         )
 
@@ -216,6 +209,7 @@ def _integrate_block(
     along_y: np.ndarray,
     along_z: np.ndarray,
     lens: Lens,
+    truncation_m: float,
     carve_weight: float,
 ) -> None:
     for i in range(SAMPLES):
@@ -225,7 +219,7 @@ def _integrate_block(
             base_z = along_x[i, 2] + along_y[j, 2]
             for k in range(SAMPLES):
                 x, y, z = base_x + along_z[k, 0], base_y + along_z[k, 1], base_z + along_z[k, 2]
-                weight, distance, depth_behind, truncation_m = _measure(x, y, z, planes, lens)
+                weight, distance, depth_behind = _measure(x, y, z, planes, lens)
                 if weight == 0.0 or distance < -truncation_m:
                     continue
                 if depth_behind > MAX_DEPTH_BEHIND * truncation_m:
@@ -251,6 +245,7 @@ def sample(
     lens: Lens,
     image: np.ndarray,
     voxel_m: float,
+    truncation_m: float,
     sums: np.ndarray,
 ) -> None:
     """Adds the weighted colours of a view, and their weights, to `sums`; see `VertexColors`."""
@@ -264,7 +259,7 @@ def sample(
                 + cam_from_world[row, 1] * points[i, 1]
                 + cam_from_world[row, 2] * points[i, 2]
             ) + cam_from_world[row, 3]
-        weight, distance, depth_behind, truncation_m = _measure(at[0], at[1], at[2], planes, lens)
+        weight, distance, depth_behind = _measure(at[0], at[1], at[2], planes, lens)
         if weight == 0.0 or abs(distance) >= truncation_m:
             continue
         u, v = at[0] / at[2] * lens.fx + lens.cx, at[1] / at[2] * lens.fy + lens.cy

@@ -15,7 +15,7 @@ from worldloom.response import ViewExposure
 from worldloom.scene import Chunk, DepthRef
 from worldloom.surface._chunk import FuseChunkWork
 from worldloom.surface._config import SurfaceConfig
-from worldloom.surface._kernels import DOUBT_WIDENS, MIN_COSINE
+from worldloom.surface._kernels import MIN_COSINE
 from worldloom.surface._partition import Sightings, partition, pixels_seen
 
 
@@ -147,7 +147,7 @@ def _may_see(
     truncation_m: float,
 ) -> bool:
     """Whether a view may say something about any of some blocks; never wrongly False."""
-    reach_m = far_m + truncation_m * (1 + DOUBT_WIDENS) / MIN_COSINE
+    reach_m = far_m + truncation_m / MIN_COSINE
     radius_m = 0.867 * BLOCK_VOXELS * voxel_m
     return far_m > 0 and bool(_spheres_in_frustum(camera, reach_m, centres, radius_m).any())
 

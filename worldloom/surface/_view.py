@@ -15,10 +15,9 @@ from worldloom.surface import _kernels as kernels
 class SurfaceView:
     """A view, ready for fusion."""
 
-    planes: Float32[np.ndarray, "h w 6"]
-    """Per pixel, camera coordinates: unit normal n towards the camera (3), n . surface point, the
-    weight (0 = unknown), and the distance at which it saturates. The signed distance of x is n . x
-    minus the fourth."""
+    planes: Float32[np.ndarray, "h w 5"]
+    """Per pixel, camera coordinates: unit normal n towards the camera (3), n . surface point, and
+    the weight (0 = unknown). The signed distance of x is n . x minus the fourth."""
     reach: Float64[np.ndarray, "tile_rows tile_columns"]
     """Greatest depth at which any pixel of a tile still says something."""
     cam_from_world: Float64[np.ndarray, "4 4"]
@@ -39,15 +38,13 @@ def surface_view(
     Args:
         depth_map: Checked depth map.
         voxel_m: Side of a voxel, world unit.
-        truncation_m: Distance behind the surface at which a sure pixel falls silent; the others
-            reach further, by `DOUBT_WIDENS`.
+        truncation_m: Distance behind the surface at which a pixel falls silent.
         min_confidence: Pixels below it are left out.
     """
     camera = depth_map.camera
     intrinsics = camera.intrinsics
     used = (depth_map.confidence > 0) & (depth_map.confidence >= np.float32(min_confidence))
-    widest_m = truncation_m * (1 + kernels.DOUBT_WIDENS)
-    far_m = float(depth_map.depth.max(where=used, initial=0)) + widest_m / kernels.MIN_COSINE
+    far_m = float(depth_map.depth.max(where=used, initial=0)) + truncation_m / kernels.MIN_COSINE
     lens = kernels.Lens(intrinsics.fx, intrinsics.fy, intrinsics.cx, intrinsics.cy, far_m)
     cam_from_world = np.ascontiguousarray(camera.cam_from_world)
     planes, reach = kernels.planes(

@@ -22,7 +22,7 @@ class Volume:
     block_keys: Int64[np.ndarray, "n"]
     """Morton keys of the blocks (`worldloom.lattice`), ascending."""
     distances: Float32[np.ndarray, "n 17 17 17"]
-    """Sums of weight times signed distance over the truncation of the pixel, -1 to 1."""
+    """Sums of weight times signed distance over truncation distance, -1 to 1."""
     weights: Float32[np.ndarray, "n 17 17 17"]
     seen: UInt16[np.ndarray, "n 17 17 17"]
     """Number of views that have the sample near their surface."""
@@ -39,15 +39,16 @@ class Volume:
             np.zeros(shape, np.uint16),
         )
 
-    def integrate(self, view: SurfaceView, carve_weight: float) -> None:
+    def integrate(self, view: SurfaceView, truncation_m: float, carve_weight: float) -> None:
         """Adds one view; call in ascending order of view ids.
 
         Truncated signed distances after Curless and Levoy 1996. Behind the surface the weight
-        falls to zero at the truncation distance of the pixel (Bylow et al. 2013, figure 3), so
-        that the back of a thin thing survives its front.
+        falls to zero at the truncation distance (Bylow et al. 2013, figure 3), so that the back
+        of a thin thing survives its front.
 
         Args:
-            view: The view, prepared with the truncation that all have.
+            view: The view, prepared with the same truncation.
+            truncation_m: Distance at which the signed distance saturates, world unit.
             carve_weight: Weight of the empty space further before the surface.
         """
         kernels.integrate(
@@ -60,5 +61,6 @@ class Volume:
             view.cam_from_world,
             view.lens,
             self.voxel_m,
+            truncation_m,
             carve_weight,
         )
