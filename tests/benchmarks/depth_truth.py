@@ -36,6 +36,7 @@ from worldloom.pipeline import reconstruct
 from worldloom.scene import Mesh
 from worldloom.stage import Outcome, ProgressCallback, R, Stage, W
 from worldloom.synthetic import SceneSpec, build_scene, write_scene
+from worldloom.texture import TextureConfig
 
 DEPTH_STAGES = ("depth", "check", "retrieve", "refine")
 RIGHT = 0.02
@@ -128,7 +129,7 @@ def _judge(
         on_progress=lambda _: None,
         workers=2,
     )
-    config = ReconstructionConfig(resolution=resolution)
+    config = ReconstructionConfig(resolution=resolution, texture=TextureConfig(textures=False))
     made = reconstruct(frames, config, runner, bench, lambda _: None)
     truth = {int(path.stem.split("-")[-1].split("_")[-1]): path for path in _depth_files(folder)}
     judged = [
