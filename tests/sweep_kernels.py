@@ -24,7 +24,7 @@ from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
 from tests.sweep_views import slanted_surface, sweep_views
-from worldloom.depth import _sweep, _triton_sweep
+from worldloom.depth import _sweep, _triton_kernels
 from worldloom.depth._correlation import NO_EVIDENCE, UNSEEN, Window
 from worldloom.depth._torch_sweep import upload
 from worldloom.depth._triton_sweep import LaunchShape, triton_costs
@@ -68,10 +68,10 @@ def compile_kernels() -> dict[str, dict[str, int]]:
     marks = {"UNSEEN": UNSEEN, "NO_EVIDENCE": NO_EVIDENCE}
     lanes, pixels = {"GROUP": shape.group}, {"PIXELS": 64}
     cases = {
-        "own": (_triton_sweep._own_kernel, support | pixels, 4),
-        "warp": (_triton_sweep._warp_kernel, {"REACH": 3, "NEAREST": 1e-6} | lanes | pixels, 4),
+        "own": (_triton_kernels.own_kernel, support | pixels, 4),
+        "warp": (_triton_kernels.warp_kernel, {"REACH": 3, "NEAREST": 1e-6} | lanes | pixels, 4),
         "correlate": (
-            _triton_sweep._correlate_kernel,
+            _triton_kernels.correlate_kernel,
             support | lanes | marks | {"HALF": 2, "TILE": shape.tile},
             shape.warps,
         ),

@@ -34,9 +34,9 @@ from worldloom.memory import (
     FUSE_SHARD,
     Contribution,
     FusedShard,
+    ShardIndex,
     contribute_work,
     plan_shards,
-    shards_in_view,
 )
 from worldloom.merge import Merge, merge_chunks
 from worldloom.plan import (
@@ -218,6 +218,7 @@ def _retrieve(
     shards: Sequence[FusedShard],
 ) -> dict[int, RetrieveResult]:
     works: list[RetrieveWork] = []
+    index = ShardIndex(shards)
     for plan, estimate in zip(plans, estimates, strict=True):
         if estimate is None:
             continue
@@ -226,7 +227,7 @@ def _retrieve(
         works.append(
             RetrieveWork(
                 estimate.depth.frame,
-                shards_in_view(shards, camera, near, far),
+                index.in_view(camera, near, far),
                 near,
                 far,
                 estimate.depth.width_px,

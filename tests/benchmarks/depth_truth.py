@@ -1,13 +1,16 @@
 """Depth maps of recorded scenes against their truth: accuracy, and whether confidence is right.
 
 usage: python -m tests.benchmarks.depth_truth DATA [--scenes NAME[:EVERY] ...] [--resolution PX]
-       [--fit] [--store DIR] [--meshes DIR]
+       [--fit] [--leave-one-out] [--store DIR] [--meshes DIR]
 
 DATA holds scene folders with `depth/*.png` (16 bit, millimetres, 0 = unknown, named by frame
-number). Prints one JSON line a scene: the share of truth pixels within 1, 2, 5 and 10% (a missing
-pixel is a miss), density, CPU-seconds a view of the depth stages, and the reliability curve: for
-bins of confidence the mean confidence, the share within 2% of the truth, and the number of pixels.
-`--fit` fits the coefficients of `worldloom.depth._confidence` to all scenes and prints them.
+number); the scene `room` is synthetic and made on the spot, without noise. Prints one JSON line a
+scene: the share of truth pixels within 1, 2, 5 and 10% (a missing pixel is a miss), density,
+CPU-seconds a view of the depth stages, and the reliability curve: for bins of confidence the mean
+confidence, the share within 2% of the truth, and the number of pixels.
+`--fit` fits the coefficients of `worldloom.depth._confidence` to all scenes and prints them;
+`--leave-one-out` fits them to all scenes but one, in turn, and prints how far confidence is off on
+that one.
 """
 
 import argparse
@@ -15,7 +18,7 @@ import json
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -25,12 +28,15 @@ from scipy.optimize import minimize
 from worldloom.bench import Bench, BenchConfig
 from worldloom.config import ReconstructionConfig
 from worldloom.depth import CheckResult, CheckWork, agreement, gather_evidence
+from worldloom.depth._confidence import calibrated
 from worldloom.export import write_mesh
 from worldloom.ingest import IngestLimits, ingest, open_sources
 from worldloom.inline import InlineRunner
 from worldloom.pipeline import reconstruct
 from worldloom.scene import Mesh
 from worldloom.stage import Outcome, ProgressCallback, R, Stage, W
+from worldloom.synthetic import SceneSpec, build_scene, write_scene
+from worldloom.texture import TextureConfig
 
 DEPTH_STAGES = ("depth", "check", "retrieve", "refine")
 RIGHT = 0.02
@@ -82,24 +88,32 @@ def main() -> None:
         "--scenes", nargs="+", default=["atrium/traj0:2", "atrium/traj1:2", "kitchen_rgbd"]
     )
     parser.add_argument("--fit", action="store_true")
+    parser.add_argument("--leave-one-out", action="store_true")
     parser.add_argument("--store", type=Path)
     parser.add_argument("--meshes", type=Path, help="folder for the mesh of each scene")
     parser.add_argument("--resolution", type=int, default=ReconstructionConfig().resolution)
     options = parser.parse_args()
-    everything: list[Judged] = []
+    found: dict[str, list[Judged]] = {}
     for name in options.scenes:
         scene, _, every = name.partition(":")
         with tempfile.TemporaryDirectory() as folder:
             root = options.store / scene.replace("/", "_") if options.store else Path(folder)
-            judged, cpu_s, mesh = _judge(
-                options.data / scene, int(every or 1), root, options.resolution
-            )
+            source = _room(root) if scene == "room" else options.data / scene
+            judged, cpu_s, mesh = _judge(source, int(every or 1), root, options.resolution)
         if options.meshes:
             write_mesh(mesh, options.meshes / f"{scene.replace('/', '_')}.ply")
-        everything.extend(judged)
+        found[name] = judged
         print(json.dumps({"scene": name, "cpu_s_a_view": round(cpu_s, 2), **_summary(judged)}))
     if options.fit:
-        print(json.dumps({"fitted": _fit(everything)}))
+        print(json.dumps({"fitted": _fit([one for judged in found.values() for one in judged])}))
+    for name in found if options.leave_one_out else ():
+        print(json.dumps({"left_out": name, **_left_out(found, name)}))
+
+
+def _room(root: Path) -> Path:
+    folder = root / "input"
+    write_scene(build_scene(SceneSpec(width_px=640, height_px=480)), folder)
+    return folder
 
 
 def _judge(
@@ -115,7 +129,7 @@ def _judge(
         on_progress=lambda _: None,
         workers=2,
     )
-    config = ReconstructionConfig(resolution=resolution)
+    config = ReconstructionConfig(resolution=resolution, texture=TextureConfig(textures=False))
     made = reconstruct(frames, config, runner, bench, lambda _: None)
     truth = {int(path.stem.split("-")[-1].split("_")[-1]): path for path in _depth_files(folder)}
     judged = [
@@ -176,6 +190,13 @@ def _summary(judged: Sequence[Judged]) -> dict[str, object]:
         "reliability": curve,
         "calibration_error": round(float((gaps * counts).sum() / counts.sum()), 4),
     }
+
+
+def _left_out(found: dict[str, list[Judged]], name: str) -> dict[str, object]:
+    """Coefficients of the other scenes, and how far confidence by them is off on this one."""
+    fitted = _fit([one for other, judged in found.items() if other != name for one in judged])
+    judged = [replace(one, confidence=calibrated(one.terms, fitted)) for one in found[name]]
+    return {"fitted": fitted, "calibration_error": _summary(judged)["calibration_error"]}
 
 
 def _fit(judged: Sequence[Judged]) -> list[float]:

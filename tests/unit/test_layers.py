@@ -20,7 +20,7 @@ HEAVY = {
 LIST_IMPORTED = """
 import pkgutil, sys
 import worldloom
-device = {"worldloom.depth._torch_sweep", "worldloom.depth._triton_sweep"}
+device = {f"worldloom.depth._{noun}" for noun in ("torch_sweep", "triton_kernels", "triton_sweep")}
 device.add("worldloom.splat._cuda")
 for noun in ("chunk", "field", "grids", "loss", "seed", "trainer"):
     device.add(f"worldloom.neural._{noun}")

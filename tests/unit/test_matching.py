@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from worldloom.cameras import Camera, CameraIntrinsics
 from worldloom.depth._config import ConsistencyConfig, SweepConfig
 from worldloom.depth._consistency import agreement
-from worldloom.depth._correlation import UNSEEN, Window, correlate, support_weights
+from worldloom.depth._correlation import UNSEEN, Window, correlate, support
 from worldloom.depth._match import best_hypothesis
 from worldloom.depth._normals import depth_normals
 from worldloom.depth._semi_global import aggregate_cost
@@ -95,10 +95,11 @@ def test_correlation_is_the_definition(seed: int, side: int, stride: int) -> Non
     grey, other = (random.uniform(0, 255, shape).astype(np.float32) for _ in range(2))
     inside = np.pad(np.ones((height, width), np.uint8), reach)
     seen = inside * random.integers(0, 2, shape, dtype=np.uint8)
-    weights = support_weights(grey, inside, window)
+    windows = support(grey, inside, window, 2.25)
     scores = np.empty((height, width), np.float32)
     offsets = window.offsets()
-    correlate(grey, weights, offsets, reach, other, seen, np.float32(2.25), scores)
+    middle = np.ascontiguousarray(seen[reach : reach + height, reach : reach + width])
+    correlate(grey, windows, window.shape, other, middle, np.float32(2.25), scores)
     for y, x in np.ndindex(height, width):
         cy, cx = y + reach, x + reach
         at = [(cy + dy, cx + dx) for dy, dx in offsets]
@@ -106,8 +107,9 @@ def test_correlation_is_the_definition(seed: int, side: int, stride: int) -> Non
         difference = np.array([abs(float(grey[p]) - float(grey[cy, cx])) for p in at])
         weight = np.exp(-difference / 10.0 - near) * np.array([inside[p] for p in at])
         weight /= weight.sum()
-        np.testing.assert_allclose(weights[y, :, x], weight, atol=1e-5)
+        np.testing.assert_allclose(windows.weights[y, :, x], weight, atol=1e-5)
         a, b = (np.array([image[p] for p in at], np.float64) for image in (grey, other))
+        np.testing.assert_allclose(windows.mean[y, x], weight @ a, rtol=1e-5)
         a, b = a - weight @ a, b - weight @ b
         expected = weight @ (a * b) / np.sqrt((weight @ a**2 + 2.25) * (weight @ b**2 + 2.25))
         found = scores[y, x]
@@ -117,7 +119,7 @@ def test_correlation_is_the_definition(seed: int, side: int, stride: int) -> Non
 def test_windows_at_an_edge_lean_on_their_own_side() -> None:
     grey = np.zeros((7, 14), np.float32)
     grey[:, 7:] = 100
-    weights = support_weights(grey, np.ones((7, 14), np.uint8), WINDOW)
+    weights = support(grey, np.ones((7, 14), np.uint8), WINDOW, 0.0).weights
     across = WINDOW.offsets()[:, 1] > 0
     assert weights[0, across, 3].sum() < 1e-3, "the centre is the last dark column"
     assert weights[0, ~across, 3].sum() > 0.999

@@ -3,6 +3,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.analytic import SphereInBox, camera_at, colors_of, ring
 from tests.stored import made, store_depth
@@ -17,6 +19,7 @@ from worldloom.memory import (
     FusedShard,
     GeometricMemory,
     MemoryConfig,
+    ShardIndex,
     contribute_work,
     load_cloud,
     load_memory,
@@ -27,6 +30,7 @@ from worldloom.memory import (
 )
 from worldloom.scene import DepthMap, DepthRef, PointCloud
 from worldloom.stage import execute
+from worldloom.store import artifact_key
 
 SHAPE = SphereInBox()
 CELL_M = 0.05
@@ -121,6 +125,25 @@ def test_shards_in_view_hold_all_that_the_view_sees(bench: Bench):
     part = load_memory(bench, seen).in_frustum(camera, 0.1, 1.2)
     whole = whole_memory().fused().in_frustum(camera, 0.1, 1.2)
     np.testing.assert_array_equal(part.cells, whole.cells)
+
+
+@given(seed=st.integers(0, 1000), count=st.integers(0, 40), near=st.floats(0.1, 1.0))
+@settings(max_examples=30, deadline=None)
+def test_the_index_finds_what_asking_each_shard_finds(seed: int, count: int, near: float):
+    random = np.random.default_rng(seed)
+    numbers = random.choice(2**12, count, replace=False).tolist()
+    some = [
+        FusedShard(n * 512, (n + 1) * 512, artifact_key("shard", 1, n), 0.05, n % 5, n % 5)
+        for n in numbers
+    ]
+    # The corner of the Morton order is far from the origin; a camera near it, anywhere around.
+    corner = FusedShard(0, 512, artifact_key("shard", 1, 0), 0.05, 1, 1).box_in_world()[0]
+    ends = (tuple((corner + random.uniform(0, 6, 3)).tolist()) for _ in range(2))
+    camera = camera_at(*ends, focal_px=160.0)
+    one_by_one = [shard for shard in some if shards_in_view([shard], camera, near, 4.0)]
+    found = ShardIndex(some).in_view(camera, near, 4.0)
+    assert found == tuple(sorted(one_by_one, key=lambda shard: shard.first_key))
+    assert all(shard.cells for shard in found)
 
 
 def test_a_view_without_depth_is_a_contribution_of_nothing(bench: Bench):

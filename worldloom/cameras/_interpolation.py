@@ -57,22 +57,7 @@ def interpolate_poses(
     knots = _knots(poses)
     at = _times(knots, count, times)
     fovs_deg = _fovs_deg(poses, knots, at)
-    positions = np.stack([pose.position_in_world for pose in poses])
-    rotations = Rotation.from_matrix(np.stack([pose.rotation_matrix for pose in poses]))
-    if len(poses) == 1:
-        path = np.repeat(positions, len(at), axis=0)
-        turns = _picked(rotations, np.zeros(len(at), np.intp))
-    else:
-        match method:
-            case "linear":
-                path, turns = _linear(knots, positions, rotations, at)
-            case "spline":
-                path = CubicSpline(knots, positions, bc_type="natural")(at)
-                turns = RotationSpline(knots, rotations)(at)
-            case "bezier":
-                path, turns = _bezier(knots, positions, rotations, at)
-            case _:
-                raise _ORIGIN.error(f"no method {method!r}; take linear, spline or bezier")
+    path, turns = _path(poses, knots, at, method)
     matrices = np.asarray(turns.as_matrix(), np.float64)
     return tuple(
         CameraPose(position, matrix, index, fov_deg)
@@ -80,6 +65,28 @@ def interpolate_poses(
             zip(path, matrices, fovs_deg, strict=True)
         )
     )
+
+
+def _path(
+    poses: Sequence[CameraPose],
+    knots: Float64[np.ndarray, "k"],
+    at: Float64[np.ndarray, "n"],
+    method: InterpolationMethod,
+) -> tuple[Float64[np.ndarray, "n 3"], Rotation]:
+    positions = np.stack([pose.position_in_world for pose in poses])
+    rotations = Rotation.from_matrix(np.stack([pose.rotation_matrix for pose in poses]))
+    if len(poses) == 1:
+        return np.repeat(positions, len(at), axis=0), _picked(rotations, np.zeros(len(at), np.intp))
+    match method:
+        case "linear":
+            return _linear(knots, positions, rotations, at)
+        case "spline":
+            path = CubicSpline(knots, positions, bc_type="natural")(at)
+            return path, RotationSpline(knots, rotations)(at)
+        case "bezier":
+            return _bezier(knots, positions, rotations, at)
+        case _:
+            raise _ORIGIN.error(f"no method {method!r}; take linear, spline or bezier")
 
 
 def _knots(poses: Sequence[CameraPose]) -> Float64[np.ndarray, "k"]:

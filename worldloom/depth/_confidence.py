@@ -5,6 +5,7 @@ fitted once to scenes with true depth by `tests.benchmarks.depth_truth --fit`; h
 others stands in docs/benchmarks.md.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,8 +42,10 @@ class Evidence:
         return np.stack([term.astype(np.float32) for term in terms], axis=-1)
 
 
-def calibrated(terms: Float32[np.ndarray, "h w 5"]) -> Float32[np.ndarray, "h w"]:
+def calibrated(
+    terms: Float32[np.ndarray, "*n 5"], coefficients: Sequence[float] = COEFFICIENTS
+) -> Float32[np.ndarray, "*n"]:
     """Returns the probability that a depth is right, 0 to 1."""
-    constant, *weights = (np.float32(value) for value in COEFFICIENTS)
+    constant, *weights = (np.float32(value) for value in coefficients)
     score = constant + terms @ np.array(weights, np.float32)
     return (1 / (1 + np.exp(-score))).astype(np.float32)

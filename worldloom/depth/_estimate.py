@@ -101,5 +101,5 @@ def _plane_count(reference: Camera, partners: list[Camera], work: EstimateWork) 
     return int(np.clip(count, work.config.min_planes, work.config.max_planes))
 
 
-ESTIMATE = Stage("depth", 3, Role.DEPTH, EstimateResult, _estimate)
+ESTIMATE = Stage("depth", 4, Role.DEPTH, EstimateResult, _estimate)
 """Work: `EstimateWork`."""

@@ -22,12 +22,20 @@ from worldloom.depth._proposals import (
     PropagationConfig,
     Proposals,
     known_arrays,
+    planes_around,
     proposal_costs,
     textured_proposals,
     weak_proposals,
 )
-from worldloom.depth._sweep import MatchImage, pixel_transfer
-from worldloom.depth._window_score import best_half, reference_window, score, weight_table
+from worldloom.depth._sweep import MatchImage, match_partners
+from worldloom.depth._warp import Partners
+from worldloom.depth._window_score import (
+    LANES,
+    best_half,
+    reference_window,
+    score,
+    weight_table,
+)
 
 _LEAST_WEIGHT = 0.2
 """Weight of a match where there is no texture at all."""
@@ -37,9 +45,7 @@ class Views(NamedTuple):
     """The view and its partners, for the kernels."""
 
     grey: np.ndarray
-    partners: np.ndarray
-    inside: np.ndarray
-    transfers: np.ndarray
+    partners: Partners
     weight_of: np.ndarray
     noise: np.float32
 
@@ -68,13 +74,10 @@ def propagate(
         config: Settings.
     """
     asked = partners[: config.partners]
-    transfers = [pixel_transfer(reference.camera, partner.camera) for partner in asked]
     known = known_arrays(proposals)
     views = Views(
         reference.grey,
-        np.stack([partner.grey for partner in asked]),
-        np.stack([partner.valid.view(np.uint8) for partner in asked]),
-        np.stack([np.column_stack(transfer) for transfer in transfers]).astype(np.float32),
+        match_partners(reference, asked),
         weight_table(grey_sigma),
         np.float32(noise_level**2),
     )
@@ -92,16 +95,26 @@ def _propagate(known: Known, views: Views, costs: Costs, out: np.ndarray) -> Non
     height, width = views.grey.shape
     scale_x, scale_y = np.float32(columns / width), np.float32(rows / height)
     found = np.empty((MOST, 4), np.float32)
+    around, counts = np.empty((columns, 8, 4), np.float32), np.empty(columns, np.int64)
+    last = -1
     for y in range(height):
         at_y = (np.float32(y) + np.float32(0.5)) * scale_y - np.float32(0.5)
         row = min(max(int(np.floor(at_y + np.float32(0.5))), 0), rows - 1)
+        if row != last:
+            counts[:] = -1
+            last = row
         for x in range(width):
             at_x = (np.float32(x) + np.float32(0.5)) * scale_x - np.float32(0.5)
             column = min(max(int(np.floor(at_x + np.float32(0.5))), 0), columns - 1)
             textured = known.texture[row, column] >= np.float32(1)
             if known.trust[row, column] == TRUSTED or not textured:
                 continue
-            count = textured_proposals(known, row, column, at_x, at_y, out[y, x], costs, found)
+            if counts[column] < 0:
+                counts[column] = planes_around(known, row, column, costs, around[column])
+            near = around[column, : counts[column]]
+            count = textured_proposals(
+                known, row, column, at_x, at_y, out[y, x], near, costs, found
+            )
             best = _best(views, x, y, scale_x, scale_y, found[:count], np.float32(1))
             if best >= 0:
                 out[y, x] = found[best, 0]
@@ -155,8 +168,8 @@ def _best(
     weight: np.float32,
 ) -> int:
     """Index of the cheapest proposal, -1 of none; turns their slopes into those of full size."""
-    window = np.empty((len(views.weight_of), 2), np.float32)
-    scores = np.empty(len(views.partners), np.float32)
+    window = np.zeros((2, LANES), np.float32)
+    scores = np.empty(len(views.partners.grey), np.float32)
     total, mean, variance = reference_window(views.grey, x, y, views.weight_of, window)
     least, best = np.float32(1e9), -1
     for k in range(len(found)):
@@ -164,11 +177,11 @@ def _best(
             continue
         found[k, 1] *= scale_x
         found[k, 2] *= scale_y
-        for p in range(len(views.partners)):
+        for p in range(len(views.partners.grey)):
             scores[p] = score(
-                views.partners[p],
-                views.inside[p],
-                views.transfers[p],
+                views.partners.grey[p],
+                views.partners.valid[p],
+                views.partners.transfers[p],
                 x,
                 y,
                 found[k],

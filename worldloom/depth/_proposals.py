@@ -153,10 +153,11 @@ def textured_proposals(
     at_x: np.float32,
     at_y: np.float32,
     own: np.float32,
+    around: np.ndarray,
     costs: Costs,
     found: np.ndarray,
 ) -> int:
-    """Fills in what a pixel with texture may be: itself, memory, region, trusted neighbours."""
+    """Fills in what a pixel with texture may be: itself, memory, region, the planes around it."""
     same, least = costs.same, costs.least
     slope_x, slope_y = known.slopes[row, column]
     cost = costs.own if known.trust[row, column] == DOUBTFUL else np.float32(0)
@@ -166,6 +167,18 @@ def textured_proposals(
     for k in range(PLANES):
         a, b, c = known.planes[known.labels[row, column], k]
         count = _add(found, count, same, least, a * at_x + b * at_y + c, a, b, costs.region)
+    for a, b, level, cost in around:
+        count = _add(found, count, same, least, a * at_x + b * at_y + level, a, b, cost)
+    return count
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+def planes_around(known: Known, row: int, column: int, costs: Costs, around: np.ndarray) -> int:
+    """Fills in planes of trusted pixels in eight directions, with their costs; returns how many.
+
+    They are the same for all pixels of a pixel of round 1.
+    """
+    count = 0
     for direction in range(8):
         r, c, cost = _nearest(known.trust, known.image, row, column, direction, costs)
         if r < 0:
@@ -176,7 +189,9 @@ def textured_proposals(
         else:
             a, b = known.slopes[r, c]
             level = known.inverse[r, c] - a * np.float32(c) - b * np.float32(r)
-        count = _add(found, count, same, least, a * at_x + b * at_y + level, a, b, cost)
+        around[count, 0], around[count, 1] = a, b
+        around[count, 2], around[count, 3] = level, cost
+        count += 1
     return count
 
 

@@ -186,5 +186,5 @@ def _spread(inverse: Float32[np.ndarray, "h w"], known: np.ndarray) -> Float32[n
     return values[nearest]
 
 
-REFINE = Stage("refine", 3, Role.DEPTH, RefineResult, _refine)
+REFINE = Stage("refine", 4, Role.DEPTH, RefineResult, _refine)
 """Work: `RefineWork`."""

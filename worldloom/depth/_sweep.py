@@ -1,22 +1,19 @@
 """Matching cost of depth hypotheses: zero-mean NCC between a view and its warped partners."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import cv2
 import numba
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, UInt8
 
 from worldloom.cameras import Camera
 from worldloom.depth._correlation import NO_EVIDENCE as NO_EVIDENCE
-from worldloom.depth._correlation import UNSEEN, Window, correlate, support_weights
+from worldloom.depth._correlation import UNSEEN, Support, Window, correlate, support
+from worldloom.depth._warp import Partners, warp
 
 STRIP_PIXELS = 2**13
 """Pixels worked on at a time, in whole rows, so that what they need stays in a core's cache."""
-
-Warp = Callable[[int, int, slice], tuple[np.ndarray, np.ndarray]]
-"""(partner, hypothesis, rows) -> warped grey image, warped validity, of those rows."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +51,7 @@ def plane_costs(
     window: Window,
     noise_level: float,
 ) -> UInt8[np.ndarray, "h w d"]:
-    """Cost of fronto-parallel planes: one homography a plane and partner.
+    """Cost of fronto-parallel planes.
 
     Args:
         reference: The view.
@@ -66,32 +63,10 @@ def plane_costs(
     Returns:
         0 (equal) to 255 (opposite) for each pixel and plane.
     """
-    width, reach = reference.grey.shape[1], window.reach_px
-    transfers = [pixel_transfer(reference.camera, partner.camera) for partner in partners]
-
-    def warp(partner: int, plane: int, rows: slice) -> tuple[np.ndarray, np.ndarray]:
-        linear, offset = transfers[partner]
-        homography = linear.copy()
-        homography[:, 2] += offset * inverse_depths[plane]
-        homography[:, 2] += linear[:, 1] * rows.start - linear[:, 0] * reach
-        size = (width + 2 * reach, rows.stop - rows.start)
-        image = partners[partner]
-        grey = cv2.warpPerspective(
-            image.grey,
-            homography,
-            size,
-            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-            borderMode=cv2.BORDER_REPLICATE,
-        )
-        inside = cv2.warpPerspective(
-            image.valid.view(np.uint8),
-            homography,
-            size,
-            flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP,
-        )
-        return grey, inside
-
-    return _costs(reference, len(partners), len(inverse_depths), warp, window, noise_level)
+    flat = np.zeros_like(reference.grey)
+    return surface_costs(
+        reference, partners, flat, inverse_depths, window=window, noise_level=noise_level
+    )
 
 
 def surface_costs(
@@ -116,88 +91,63 @@ def surface_costs(
     Returns:
         0 (equal) to 255 (opposite) for each pixel and hypothesis.
     """
-    reach = window.reach_px
-    height = len(inverse_depth)
-    transfers = [
-        tuple(part.astype(np.float32) for part in pixel_transfer(reference.camera, p.camera))
-        for p in partners
-    ]
-
-    def warp(partner: int, step: int, rows: slice) -> tuple[np.ndarray, np.ndarray]:
-        linear, offset = transfers[partner]
-        lines = np.clip(np.arange(rows.start, rows.stop), 0, height - 1)
-        surface = np.pad(inverse_depth[lines], ((0, 0), (reach, reach)), mode="edge")
-        map_x, map_y = np.empty_like(surface), np.empty_like(surface)
-        moved = np.float32(offsets[step])
-        _surface_map(linear, offset, surface, rows.start, -reach, moved, map_x, map_y)
-        image = partners[partner]
-        grey = cv2.remap(
-            image.grey, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    height, width = reference.grey.shape
+    noise, reach = np.float32(noise_level**2), window.reach_px
+    others = match_partners(reference, partners)
+    grey, surface = (np.pad(image, reach, mode="edge") for image in (reference.grey, inverse_depth))
+    inside = np.pad(np.ones((height, width), np.uint8), reach)
+    steps = offsets.astype(np.float32)
+    volume = np.empty((len(steps), height, width), np.uint8)
+    strip_rows = max(STRIP_PIXELS // width, 1)
+    for first in range(0, height, strip_rows):
+        last = min(first + strip_rows, height)
+        strip = slice(first, last + 2 * reach)
+        windows = support(grey[strip], inside[strip], window, noise_level**2)
+        _strip_costs(
+            grey[strip],
+            windows,
+            window.shape,
+            others,
+            surface[strip],
+            steps,
+            first,
+            noise,
+            volume[:, first:last],
         )
-        inside = cv2.remap(image.valid.view(np.uint8), map_x, map_y, cv2.INTER_NEAREST)
-        return grey, inside
+    return np.ascontiguousarray(volume.transpose(1, 2, 0))
 
-    return _costs(reference, len(partners), len(offsets), warp, window, noise_level)
+
+def match_partners(reference: MatchImage, partners: Sequence[MatchImage]) -> Partners:
+    """Returns partners as the kernels take them."""
+    transfers = [np.column_stack(pixel_transfer(reference.camera, p.camera)) for p in partners]
+    return Partners(
+        np.stack([partner.grey for partner in partners]),
+        np.stack([partner.valid.view(np.uint8) for partner in partners]),
+        np.array([partner.valid.all() for partner in partners]),
+        np.stack(transfers).astype(np.float32),
+    )
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _surface_map(
-    linear: np.ndarray,
-    offset: np.ndarray,
-    inverse_depth: np.ndarray,
+def _strip_costs(
+    grey: np.ndarray,
+    windows: Support,
+    shape: tuple[tuple[int, ...], tuple[int, ...]],
+    partners: Partners,
+    surface: np.ndarray,
+    steps: np.ndarray,
     first_row: int,
-    first_column: int,
-    step: np.float32,
-    map_x: np.ndarray,
-    map_y: np.ndarray,
+    noise: np.float32,
+    out: np.ndarray,
 ) -> None:
-    """Where the pixels of the moved surface fall in the partner; far outside if behind it."""
-    height, width = inverse_depth.shape
-    for y in range(height):
-        fy = np.float32(first_row + y)
-        row_x = linear[0, 1] * fy + linear[0, 2]
-        row_y = linear[1, 1] * fy + linear[1, 2]
-        row_z = linear[2, 1] * fy + linear[2, 2]
-        for x in range(width):
-            fx = np.float32(first_column + x)
-            w = max(inverse_depth[y, x] + step, np.float32(0))
-            z = linear[2, 0] * fx + row_z + offset[2] * w
-            if z > np.float32(1e-6):
-                scale = np.float32(1.0) / z
-                map_x[y, x] = (linear[0, 0] * fx + row_x + offset[0] * w) * scale
-                map_y[y, x] = (linear[1, 0] * fx + row_y + offset[1] * w) * scale
-            else:
-                map_x[y, x] = np.float32(-1e4)
-                map_y[y, x] = np.float32(-1e4)
-
-
-def _costs(
-    reference: MatchImage,
-    partner_count: int,
-    hypothesis_count: int,
-    warp: Warp,
-    window: Window,
-    noise_level: float,
-) -> UInt8[np.ndarray, "h w d"]:
-    height, width = reference.grey.shape
-    volume = np.empty((hypothesis_count, height, width), np.uint8)
-    noise = np.float32(noise_level**2)
-    reach, offsets = window.reach_px, window.offsets()
-    padded = np.pad(reference.grey, reach, mode="edge")
-    inside_padded = np.pad(np.ones((height, width), np.uint8), reach)
-    strip_rows = max(STRIP_PIXELS // width, 1)
-    scores = np.empty((partner_count, strip_rows, width), np.float32)
-    for first in range(0, height, strip_rows):
-        last = min(first + strip_rows, height)
-        own = padded[first : last + 2 * reach]
-        weights = support_weights(own, inside_padded[first : last + 2 * reach], window)
-        found = scores[:, : last - first]
-        for step in range(hypothesis_count):
-            for partner in range(partner_count):
-                grey, inside = warp(partner, step, slice(first - reach, last + reach))
-                correlate(own, weights, offsets, reach, grey, inside, noise, found[partner])
-            _best_half_cost(found, volume[step, first:last])
-    return np.ascontiguousarray(volume.transpose(1, 2, 0))
+    count, (height, width) = len(partners.grey), out.shape[1:]
+    warped, seen = np.empty(grey.shape, np.float32), np.empty((height, width), np.uint8)
+    scores = np.empty((count, height, width), np.float32)
+    for k in range(len(steps)):
+        for p in range(count):
+            warp(partners, p, surface, steps[k], first_row, warped, seen)
+            correlate(grey, windows, shape, warped, seen, noise, scores[p])
+        _best_half_cost(scores, out[k])
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")

@@ -1,8 +1,7 @@
 """The matching cost in plain torch, on any device: the reference of the fused kernels.
 
 Formula and rules at borders are those of `_sweep` and `_correlation`; sums run in another order, so
-costs near a whole number fall to either side. Points behind a partner are unseen here, where a warp
-of planes by OpenCV takes them through its centre; views that share points hold none.
+costs near a whole number fall to either side.
 """
 
 from collections.abc import Sequence
@@ -16,9 +15,7 @@ from torch.nn import functional
 
 from worldloom.depth._correlation import NO_EVIDENCE, UNSEEN, Window
 from worldloom.depth._sweep import MatchImage, pixel_transfer
-
-NEAREST_Z = 1e-6
-"""Homogeneous depth in a partner up to which a point counts as behind it."""
+from worldloom.depth._warp import NEAREST_Z
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,30 +4,24 @@ Each partner is sampled once a pixel and hypothesis, not once a sample of each w
 kernel warps as many hypotheses as the budget of memory allows. The second one reads the warped
 samples of the windows from the first-level cache, keeps all moments in registers, ranks the
 partners and writes one byte.
-
-Hypotheses lie in memory in groups, side by side, so that one wide load and one weight, which is
-computed where it is used, serve a whole group whatever the shift in the window. All images carry a
-border as wide as the reach of the window: the loops test nothing.
 """
 
-# Triton's language is untyped, and what pyright sees of a kernel is not what is compiled.
-# pyright: reportArgumentType=false, reportOperatorIssue=false, reportUnnecessaryComparison=false
-# pyright: reportGeneralTypeIssues=false, reportIndexIssue=false, reportCallIssue=false
-# pyright: reportAttributeAccessIssue=false, reportUnknownParameterType=false
-# pyright: reportMissingParameterType=false
+# A launch gives plain numbers for constants, and options that the kernel does not name.
+# pyright: reportArgumentType=false, reportCallIssue=false, reportIndexIssue=false
 
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 import triton
-import triton.language as tl
 from jaxtyping import Float32, Float64, UInt8
 from torch import Tensor
 from torch.nn import functional
 
 from worldloom.depth._correlation import NO_EVIDENCE, UNSEEN, Window
-from worldloom.depth._torch_sweep import NEAREST_Z, DeviceViews
+from worldloom.depth._torch_sweep import DeviceViews
+from worldloom.depth._triton_kernels import correlate_kernel, own_kernel, warp_kernel
+from worldloom.depth._warp import NEAREST_Z
 from worldloom.errors import ConfigError
 
 _OUTSIDE = 1e6
@@ -75,272 +69,108 @@ def triton_costs(
             "lower max_partners of the plan, or take the cpu backend",
             field="max_partners",
         )
+    job = _job(views, inverse_depth, offsets, window, noise_level, budget_mib, shape)
+    own_kernel[(triton.cdiv(height * width, _PIXELS),)](
+        *(job.grey, job.distance, job.own, height, width, job.levels, job.noise),
+        **job.support,
+        PIXELS=_PIXELS,
+    )
+    groups = triton.cdiv(len(offsets), shape.group)
+    for first in range(0, groups, len(job.warped)):
+        some = min(len(job.warped), groups - first)
+        _warp(views, job, first, some, shape)
+        _correlate(job, partners, first, some, shape)
+    return job.costs
+
+
+@dataclass(frozen=True, eq=False)
+class _Job:
+    """What the kernels read and write."""
+
+    grey: Tensor
+    """The view with its border."""
+    surface: Tensor
+    """Inverse depth with its border."""
+    steps: Tensor
+    distance: Tensor
+    """Exponent of the weight of each sample of a window by its place."""
+    own: Tensor
+    warped: Tensor
+    """Groups, partners, pixels with the border, hypotheses of a group."""
+    inside: Tensor
+    costs: Tensor
+    levels: float
+    noise: float
+    support: dict[str, int]
+    """The window, as constants of the kernels."""
+
+
+def _job(
+    views: DeviceViews,
+    inverse_depth: Float32[Tensor, "h w"],
+    offsets: Float64[np.ndarray, "d"],
+    window: Window,
+    noise_level: float,
+    budget_mib: int,
+    shape: LaunchShape,
+) -> _Job:
     reach, device = window.reach_px, views.grey.device
-    steps = torch.from_numpy(offsets.astype(np.float32)).to(device)
-    costs = torch.empty((height, width, len(steps)), dtype=torch.uint8, device=device)
+    partners, height, width = views.partners.shape
     border = (reach, reach, reach, reach)
     grey = functional.pad(views.grey, border, value=_OUTSIDE)
-    surface = functional.pad(inverse_depth[None], border, mode="replicate")[0]
-    padded = grey.numel()
     samples = window.offsets().astype(np.float64)
     near = np.hypot(samples[:, 0], samples[:, 1]) / (2 * max(reach, 1)) / np.log(2)
-    distance = torch.from_numpy(near.astype(np.float32)).to(device)
-    groups = triton.cdiv(len(steps), shape.group)
-    bytes_each = 5 * partners * padded * shape.group
+    groups = triton.cdiv(len(offsets), shape.group)
+    bytes_each = 5 * partners * grey.numel() * shape.group
     at_a_time = min(max(budget_mib * 2**20 // bytes_each, 1), groups)
-    scratch = (at_a_time, partners, padded, shape.group)
-    warped = torch.empty(scratch, dtype=torch.float32, device=device)
-    inside = torch.empty(scratch, dtype=torch.uint8, device=device)
-    own = torch.empty((3, height, width), dtype=torch.float32, device=device)
-    tiles = triton.cdiv(height, shape.tile) * triton.cdiv(width, shape.tile)
-    levels = 1 / (window.grey_sigma * float(np.log(2)))
-    support = {
-        "REACH": reach,
-        "STRIDE": window.stride_px,
-        "SIDE": 2 * reach // window.stride_px + 1,
-    }
-    noise = noise_level**2
-    _own_kernel[(triton.cdiv(height * width, _PIXELS),)](
-        grey, distance, own, height, width, levels, noise, **support, PIXELS=_PIXELS
+    scratch = (at_a_time, partners, grey.numel(), shape.group)
+    return _Job(
+        grey,
+        functional.pad(inverse_depth[None], border, mode="replicate")[0],
+        torch.from_numpy(offsets.astype(np.float32)).to(device),
+        torch.from_numpy(near.astype(np.float32)).to(device),
+        torch.empty((3, height, width), dtype=torch.float32, device=device),
+        torch.empty(scratch, dtype=torch.float32, device=device),
+        torch.empty(scratch, dtype=torch.uint8, device=device),
+        torch.empty((height, width, len(offsets)), dtype=torch.uint8, device=device),
+        1 / (window.grey_sigma * float(np.log(2))),
+        noise_level**2,
+        {
+            "REACH": reach,
+            "STRIDE": window.stride_px,
+            "SIDE": 2 * reach // window.stride_px + 1,
+        },
     )
-    for first in range(0, groups, at_a_time):
-        some = min(at_a_time, groups - first)
-        _warp_kernel[(triton.cdiv(padded, _PIXELS), some, partners)](
-            views.partners,
-            views.valid.view(torch.uint8),
-            views.transfers,
-            surface,
-            steps,
-            warped,
-            inside,
-            height,
-            width,
-            len(steps),
-            first,
-            REACH=reach,
-            NEAREST=NEAREST_Z,
-            GROUP=shape.group,
-            PIXELS=_PIXELS,
-        )
-        _correlate_kernel[(tiles, some)](
-            grey,
-            distance,
-            own,
-            warped,
-            inside,
-            costs,
-            height,
-            width,
-            len(steps),
-            first,
-            partners,
-            levels,
-            noise,
-            HALF=(partners + 1) // 2,
-            UNSEEN=UNSEEN,
-            NO_EVIDENCE=NO_EVIDENCE,
-            GROUP=shape.group,
-            TILE=shape.tile,
-            num_warps=shape.warps,
-            **support,
-        )
-    return costs
 
 
-@triton.jit
-def _own_kernel(
-    grey,
-    distance,
-    own,
-    height,
-    width,
-    levels,
-    noise,
-    REACH: tl.constexpr,
-    STRIDE: tl.constexpr,
-    SIDE: tl.constexpr,
-    PIXELS: tl.constexpr,
-):
-    """Of the windows of the view: 1 / sum of weights, mean above the centre, variance + noise."""
-    pixels = height * width
-    at = tl.program_id(0) * PIXELS + tl.arange(0, PIXELS)
-    tile = tl.minimum(at, pixels - 1)
-    padded_width = width + 2 * REACH
-    corner = grey + tile // width * padded_width + tile % width
-    centre = tl.load(corner + REACH * padded_width + REACH)
-    total = tl.zeros((PIXELS,), tl.float32)
-    mean = tl.zeros((PIXELS,), tl.float32)
-    square = tl.zeros((PIXELS,), tl.float32)
-    for i in range(SIDE):
-        row = corner + i * STRIDE * padded_width
-        for j in tl.static_range(SIDE):
-            # From the centre, so that nothing large cancels.
-            level = tl.load(row + j * STRIDE) - centre
-            weight = tl.exp2(-tl.abs(level) * levels - tl.load(distance + i * SIDE + j))
-            total += weight
-            mean += weight * level
-            square += weight * level * level
-    share = 1.0 / total
-    mean *= share
-    variance = tl.maximum(square * share - mean * mean, 0.0) + noise
-    tl.store(own + at, share, mask=at < pixels)
-    tl.store(own + pixels + at, mean, mask=at < pixels)
-    tl.store(own + 2 * pixels + at, variance, mask=at < pixels)
+def _warp(views: DeviceViews, job: _Job, first: int, some: int, shape: LaunchShape) -> None:
+    """Warps all partners for some groups of hypotheses."""
+    partners, height, width = views.partners.shape
+    warp_kernel[(triton.cdiv(job.grey.numel(), _PIXELS), some, partners)](
+        views.partners,
+        views.valid.view(torch.uint8),
+        views.transfers,
+        *(job.surface, job.steps, job.warped, job.inside),
+        *(height, width, len(job.steps), first),
+        REACH=job.support["REACH"],
+        NEAREST=NEAREST_Z,
+        GROUP=shape.group,
+        PIXELS=_PIXELS,
+    )
 
 
-@triton.jit(do_not_specialize=["first"])
-def _warp_kernel(
-    partners,
-    valid,
-    transfers,
-    surface,
-    steps,
-    warped,
-    inside,
-    height,
-    width,
-    count,
-    first,
-    REACH: tl.constexpr,
-    NEAREST: tl.constexpr,
-    GROUP: tl.constexpr,
-    PIXELS: tl.constexpr,
-):
-    """Samples one partner for a tile of pixels, the border too, and a group of hypotheses."""
-    padded_width, padded = width + 2 * REACH, (width + 2 * REACH) * (height + 2 * REACH)
-    at = tl.program_id(0) * PIXELS + tl.arange(0, PIXELS)
-    group, partner, lane = tl.program_id(1), tl.program_id(2), tl.arange(0, GROUP)
-    within = (at < padded)[:, None] & (lane >= 0)[None, :]
-    # Past the last hypothesis it is repeated: warped, but not stored as a cost.
-    step = tl.load(steps + tl.minimum((first + group) * GROUP + lane, count - 1))
-    x = (at % padded_width - REACH).to(tl.float32)[:, None]
-    y = (at // padded_width - REACH).to(tl.float32)[:, None]
-    inverse = tl.load(surface + at, mask=at < padded, other=0.0)[:, None] + step[None, :]
-    inverse = tl.maximum(inverse, 0.0)
-    a = transfers + partner * 12
-    u = tl.load(a) * x + tl.load(a + 1) * y + tl.load(a + 2) + tl.load(a + 3) * inverse
-    v = tl.load(a + 4) * x + tl.load(a + 5) * y + tl.load(a + 6) + tl.load(a + 7) * inverse
-    z = tl.load(a + 8) * x + tl.load(a + 9) * y + tl.load(a + 10) + tl.load(a + 11) * inverse
-    ahead = z > NEAREST
-    scale = 1.0 / tl.where(ahead, z, 1.0)
-    u = tl.where(ahead, u * scale, -1e4)
-    v = tl.where(ahead, v * scale, -1e4)
-    image = partner * height * width
-    column, row = tl.floor(u + 0.5), tl.floor(v + 0.5)
-    seen = ahead & (column >= 0) & (column < width) & (row >= 0) & (row < height)
-    nearest = tl.where(seen, row, 0.0).to(tl.int32) * width
-    nearest += tl.where(seen, column, 0.0).to(tl.int32)
-    held = tl.load(valid + image + nearest, mask=within & seen, other=0)
-    u = tl.minimum(tl.maximum(u, 0.0), (width - 1).to(tl.float32))
-    v = tl.minimum(tl.maximum(v, 0.0), (height - 1).to(tl.float32))
-    left, top = tl.minimum(u.to(tl.int32), width - 2), tl.minimum(v.to(tl.int32), height - 2)
-    across, down = u - left.to(tl.float32), v - top.to(tl.float32)
-    corner = partners + image + top * width + left
-    upper_left, upper_right = tl.load(corner), tl.load(corner + 1)
-    lower_left, lower_right = tl.load(corner + width), tl.load(corner + width + 1)
-    upper = upper_left + (upper_right - upper_left) * across
-    lower = lower_left + (lower_right - lower_left) * across
-    slot = (group * tl.num_programs(2) + partner).to(tl.int64) * padded
-    out = (slot + at)[:, None] * GROUP + lane[None, :]
-    tl.store(warped + out, upper + (lower - upper) * down, mask=within)
-    tl.store(inside + out, held, mask=within)
-
-
-@triton.jit(do_not_specialize=["first"])
-def _correlate_kernel(
-    grey,
-    distance,
-    own,
-    warped,
-    inside,
-    costs,
-    height,
-    width,
-    count,
-    first,
-    partners,
-    levels,
-    noise,
-    REACH: tl.constexpr,
-    STRIDE: tl.constexpr,
-    SIDE: tl.constexpr,
-    HALF: tl.constexpr,
-    UNSEEN: tl.constexpr,
-    NO_EVIDENCE: tl.constexpr,
-    GROUP: tl.constexpr,
-    TILE: tl.constexpr,
-):
-    """Cost of a tile of pixels and a group of hypotheses, over all partners."""
-    pixels, padded_width = height * width, width + 2 * REACH
-    padded = padded_width * (height + 2 * REACH)
-    PIXELS: tl.constexpr = TILE * TILE
-    inner, columns = tl.arange(0, PIXELS), tl.cdiv(width, TILE)
-    x = tl.program_id(0) % columns * TILE + inner % TILE
-    y = tl.program_id(0) // columns * TILE + inner // TILE
-    within = (x < width) & (y < height)
-    x, y = tl.minimum(x, width - 1), tl.minimum(y, height - 1)
-    group, lane = tl.program_id(1), tl.arange(0, GROUP)
-    at, start = y * width + x, y * padded_width + x
-    middle = REACH * padded_width + REACH
-    centre = tl.load(grey + start + middle)
-    share = tl.load(own + at)[:, None]
-    own_mean = tl.load(own + pixels + at)[:, None]
-    own_variance = tl.load(own + 2 * pixels + at)[:, None]
-    # The better half of the partners, best first; ranks past HALF are compiled away.
-    best_0 = tl.full((PIXELS, GROUP), UNSEEN, tl.float32)
-    best_1, best_2, best_3 = best_0, best_0, best_0
-    best_4, best_5, best_6, best_7 = best_0, best_0, best_0, best_0
-    seen = tl.zeros((PIXELS, GROUP), tl.int32)
-    for partner in range(partners):
-        slot = (group * partners + partner).to(tl.int64) * padded
-        place = (slot + start)[:, None] * GROUP + lane[None, :]
-        mean = tl.zeros((PIXELS, GROUP), tl.float32)
-        square = tl.zeros((PIXELS, GROUP), tl.float32)
-        cross = tl.zeros((PIXELS, GROUP), tl.float32)
-        for i in range(SIDE):
-            row = i * STRIDE * padded_width
-            for j in tl.static_range(SIDE):
-                level = tl.load(grey + start + row + j * STRIDE) - centre
-                weight = tl.exp2(-tl.abs(level) * levels - tl.load(distance + i * SIDE + j))
-                value = tl.load(warped + place + (row + j * STRIDE) * GROUP)
-                weighted = weight[:, None] * value
-                mean += weighted
-                square += weighted * value
-                cross += weighted * level[:, None]
-        mean *= share
-        variance = tl.maximum(square * share - mean * mean, 0.0) + noise
-        score = (cross * share - own_mean * mean) / tl.sqrt(own_variance * variance)
-        held = tl.load(inside + place + middle * GROUP) != 0
-        score = tl.where(held, score, UNSEEN)
-        seen += held.to(tl.int32)
-        lower = tl.minimum(best_0, score)
-        best_0 = tl.maximum(best_0, score)
-        if HALF > 1:
-            best_1, lower = tl.maximum(best_1, lower), tl.minimum(best_1, lower)
-        if HALF > 2:
-            best_2, lower = tl.maximum(best_2, lower), tl.minimum(best_2, lower)
-        if HALF > 3:
-            best_3, lower = tl.maximum(best_3, lower), tl.minimum(best_3, lower)
-        if HALF > 4:
-            best_4, lower = tl.maximum(best_4, lower), tl.minimum(best_4, lower)
-        if HALF > 5:
-            best_5, lower = tl.maximum(best_5, lower), tl.minimum(best_5, lower)
-        if HALF > 6:
-            best_6, lower = tl.maximum(best_6, lower), tl.minimum(best_6, lower)
-        if HALF > 7:
-            best_7 = tl.maximum(best_7, lower)
-    half = (seen + 1) // 2
-    total = tl.where(half > 0, best_0, 0.0)
-    total += tl.where(half > 1, best_1, 0.0)
-    total += tl.where(half > 2, best_2, 0.0)
-    total += tl.where(half > 3, best_3, 0.0)
-    total += tl.where(half > 4, best_4, 0.0)
-    total += tl.where(half > 5, best_5, 0.0)
-    total += tl.where(half > 6, best_6, 0.0)
-    total += tl.where(half > 7, best_7, 0.0)
-    value = 127.5 * (1.0 - total / tl.maximum(half, 1).to(tl.float32))
-    value = tl.minimum(tl.maximum(value, 0.0), 255.0)
-    value = tl.where(seen > 0, value, NO_EVIDENCE)
-    plane = (first + group) * GROUP + lane
-    out = at.to(tl.int64)[:, None] * count + plane[None, :]
-    tl.store(costs + out, value.to(tl.uint8), mask=within[:, None] & (plane < count)[None, :])
+def _correlate(job: _Job, partners: int, first: int, some: int, shape: LaunchShape) -> None:
+    """Writes the costs of some groups of hypotheses."""
+    height, width, count = job.costs.shape
+    tiles = triton.cdiv(height, shape.tile) * triton.cdiv(width, shape.tile)
+    correlate_kernel[(tiles, some)](
+        *(job.grey, job.distance, job.own, job.warped, job.inside, job.costs),
+        *(height, width, count, first, partners, job.levels, job.noise),
+        HALF=(partners + 1) // 2,
+        UNSEEN=UNSEEN,
+        NO_EVIDENCE=NO_EVIDENCE,
+        GROUP=shape.group,
+        TILE=shape.tile,
+        num_warps=shape.warps,
+        **job.support,
+    )

@@ -6,6 +6,11 @@ from jaxtyping import Float32
 
 _WINDOW = np.array([[i, j] for i in (-4, -2, 0, 2, 4) for j in (-4, -2, 0, 2, 4)], np.int64)
 _UNSEEN = -4.0
+LANES = 32
+"""Samples of a window with those of weight 0 that fill it up, so that vectors come out even."""
+
+_DOWN, _ACROSS = np.zeros(LANES, np.float32), np.zeros(LANES, np.float32)
+_DOWN[: len(_WINDOW)], _ACROSS[: len(_WINDOW)] = _WINDOW.T
 
 
 def weight_table(grey_sigma: float) -> Float32[np.ndarray, "k 256"]:
@@ -18,7 +23,7 @@ def weight_table(grey_sigma: float) -> Float32[np.ndarray, "k 256"]:
 def reference_window(
     grey: np.ndarray, x: int, y: int, weight_of: np.ndarray, window: np.ndarray
 ) -> tuple[np.float32, np.float32, np.float32]:
-    """Fills weights and values of a window; returns total weight, mean and variance."""
+    """Fills weights and values of a window, 2 by `LANES`; returns total weight, mean, variance."""
     height, width = grey.shape
     total, mean, square = np.float32(0), np.float32(0), np.float32(0)
     for k in range(len(weight_of)):
@@ -26,8 +31,8 @@ def reference_window(
         column = min(max(x + _WINDOW[k, 1], 0), width - 1)
         value = grey[row, column]
         weight = weight_of[k, min(int(abs(value - grey[y, x])), 255)]
-        window[k, 0] = weight
-        window[k, 1] = value
+        window[0, k] = weight
+        window[1, k] = value
         total += weight
         mean += weight * value
         square += weight * value * value
@@ -35,7 +40,8 @@ def reference_window(
     return total, mean, max(square / total - mean * mean, np.float32(0))
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+# Sums may be taken in any order, or the loop over samples would not become vectors.
+@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def score(
     image: np.ndarray,
     inside: np.ndarray,
@@ -67,21 +73,26 @@ def score(
     ay, by = transfer[1, 0] + transfer[1, 3] * slope_x, transfer[1, 1] + transfer[1, 3] * slope_y
     az, bz = transfer[2, 0] + transfer[2, 3] * slope_x, transfer[2, 1] + transfer[2, 3] * slope_y
     other, square, cross = np.float32(0), np.float32(0), np.float32(0)
-    for k in range(len(_WINDOW)):
-        dy, dx = np.float32(_WINDOW[k, 0]), np.float32(_WINDOW[k, 1])
+    last_u, last_v = np.float32(width - 1.001), np.float32(height - 1.001)
+    line, flat = np.int32(width), image.reshape(-1)
+    for k in range(np.uint64(LANES)):
+        dy, dx = _DOWN[k], _ACROSS[k]
         z = np.float32(1) / max(cz + az * dx + bz * dy, np.float32(1e-6))
-        u = min(max((cx + ax * dx + bx * dy) * z, np.float32(0)), np.float32(width - 1.001))
-        v = min(max((cy + ay * dx + by * dy) * z, np.float32(0)), np.float32(height - 1.001))
-        left, top = int(u), int(v)
+        u = min(max((cx + ax * dx + bx * dy) * z, np.float32(0)), last_u)
+        v = min(max((cy + ay * dx + by * dy) * z, np.float32(0)), last_v)
+        left, top = np.int32(u), np.int32(v)
         across, down = u - np.float32(left), v - np.float32(top)
-        upper = image[top, left] + (image[top, left + 1] - image[top, left]) * across
-        lower = image[top + 1, left]
-        lower += (image[top + 1, left + 1] - image[top + 1, left]) * across
+        # Unsigned indices of one row of pixels: no test for negative ones in the way of vectors.
+        first = np.uint32(np.int32(top * line) + left)
+        below = first + np.uint32(line)
+        upper, lower = flat[first], flat[below]
+        upper += (flat[first + np.uint32(1)] - upper) * across
+        lower += (flat[below + np.uint32(1)] - lower) * across
         value = upper + (lower - upper) * down
-        weighted = window[k, 0] * value
+        weighted = window[0, k] * value
         other += weighted
         square += weighted * value
-        cross += weighted * window[k, 1]
+        cross += weighted * window[1, k]
     other /= total
     variance = max(square / total - other * other, np.float32(0)) + noise
     return (cross / total - own * other) / np.sqrt(own_variance * variance)

@@ -11,7 +11,8 @@ from worldloom.bench import Bench
 from worldloom.cameras import Camera
 from worldloom.errors import ConfigError, StoreError
 from worldloom.memory._fused import FusedMemory
-from worldloom.memory._shards import FusedShard, load_memory, shards_in_box, shards_in_view
+from worldloom.memory._index import ShardIndex
+from worldloom.memory._shards import FusedShard, load_memory, shards_in_box
 from worldloom.store import ArtifactKey, artifact_key
 
 
@@ -45,6 +46,7 @@ class ShardedMemory:
     def __init__(self, bench: Bench, shards: Sequence[FusedShard]) -> None:
         self._bench = bench
         self.shards = tuple(sorted(shards, key=lambda shard: shard.first_key))
+        self._index = ShardIndex(self.shards)
 
     def in_box(
         self,
@@ -66,7 +68,7 @@ class ShardedMemory:
 
     def in_frustum(self, camera: Camera, near_m: float, far_m: float) -> FusedMemory | None:
         """Returns the cells that a camera sees between two depths; None where there is none."""
-        near = shards_in_view(self.shards, camera, near_m, far_m)
+        near = self._index.in_view(camera, near_m, far_m)
         if not near:
             return None
         return _filled(load_memory(self._bench, near).in_frustum(camera, near_m, far_m))

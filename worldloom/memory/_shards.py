@@ -8,7 +8,6 @@ import numpy as np
 from jaxtyping import Float64
 
 from worldloom.bench import Bench
-from worldloom.cameras import Camera
 from worldloom.errors import ReconstructionError
 from worldloom.lattice import cells_from_keys
 from worldloom.memory._config import MemoryConfig
@@ -135,37 +134,6 @@ def _fuse_shard(bench: Bench, key: ArtifactKey, work: ShardWork) -> FusedShard:
 
 FUSE_SHARD = Stage("fuse-shard", 1, Role.MEMORY, FusedShard, _fuse_shard)
 """Fuses one shard of the memory over its views."""
-
-
-def shards_in_view(
-    shards: Sequence[FusedShard], camera: Camera, near_m: float, far_m: float
-) -> tuple[FusedShard, ...]:
-    """Returns the shards that may hold cells between two depths of a camera's frustum.
-
-    Conservative: a shard is left out only if one plane of the frustum has all of it outside.
-    """
-    lens = camera.intrinsics
-    left, top = -lens.cx / lens.fx, -lens.cy / lens.fy
-    right, bottom = (lens.width_px - lens.cx) / lens.fx, (lens.height_px - lens.cy) / lens.fy
-    inward = np.array(
-        [
-            [1, 0, -left, 0],
-            [-1, 0, right, 0],
-            [0, 1, -top, 0],
-            [0, -1, bottom, 0],
-            [0, 0, 1, -near_m],
-            [0, 0, -1, far_m],
-        ],
-        np.float64,
-    )
-    planes = inward @ camera.cam_from_world
-    kept: list[FusedShard] = []
-    for shard in shards:
-        lower, upper = shard.box_in_world()
-        furthest = np.where(planes[:, :3] > 0, upper, lower)
-        if shard.cells and ((planes[:, :3] * furthest).sum(axis=1) + planes[:, 3] >= 0).all():
-            kept.append(shard)
-    return tuple(kept)
 
 
 def shards_in_box(
