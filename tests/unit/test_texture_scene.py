@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import trimesh
 
 from tests.textured import (
     bench_at,
@@ -19,10 +20,12 @@ from tests.textured import (
 )
 from worldloom.bench import Bench
 from worldloom.cameras import CameraTrajectory
-from worldloom.errors import ConfigError, InputError
+from worldloom.errors import ConfigError, ExportError, InputError
+from worldloom.export import export_mesh
 from worldloom.render import TexturedRenderer
 from worldloom.scene import PointCloud, ReconstructedScene
 from worldloom.texture import (
+    OPTIMIZATION,
     RECORD,
     TextureConfig,
     TextureInputs,
@@ -77,6 +80,25 @@ def test_textures_can_be_made_later_and_at_another_resolution(tmp_path: Path) ->
     assert sides[1] == 2 * sides[0]
     parameters: Any = finer.metadata["parameters"]
     assert parameters["texture"]["texels_per_pixel"] == 2.0
+
+
+def test_an_export_above_the_resolution_of_the_bake_bakes_again(tmp_path: Path) -> None:
+    bench = bench_at(tmp_path / "here")
+    baked = bake_textures(scene_of(bench, plane_inputs(bench)))
+    side = baked.textures["albedo"].pages[0].shape[0]
+    path = export_mesh(baked, tmp_path / "large.glb", texture_resolution=2 * side)
+    material = trimesh.load(path, process=False).dump()[0].visual.material
+    assert material.baseColorTexture.size == (2 * side, 2 * side)
+    assert material.normalTexture.size == (2 * side, 2 * side)
+    (tmp_path / "here").rename(tmp_path / "there")
+    with pytest.raises(ExportError, match=f"baked at {side} px.*store_uri=.*enlarge the pictures"):
+        export_mesh(baked, tmp_path / "gone.glb", texture_resolution=2 * side)
+    there = str(tmp_path / "there")
+    export_mesh(baked, tmp_path / "b.glb", texture_resolution=2 * side, store_uri=there)
+    assert (tmp_path / "b.glb").read_bytes() == path.read_bytes()
+    improved = replace(baked, metadata={**baked.metadata, OPTIMIZATION: []})
+    with pytest.raises(ExportError, match="would lose that"):
+        export_mesh(improved, tmp_path / "c.glb", texture_resolution=2 * side, store_uri=there)
 
 
 def test_a_scene_without_record_or_store_says_what_to_do(tmp_path: Path) -> None:

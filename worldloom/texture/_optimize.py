@@ -54,7 +54,7 @@ class OptimizationStep:
     pixels."""
     held_out_ssim: float | None
     seam_levels: float
-    """What seams add to the steps that views show; see `SeamContrast.excess`."""
+    """What seams add to the steps that views show; see `SeamContrast.levels`."""
     seconds: float
     amount: float | None = None
     """Super-resolution: mean difference of renderings from images, levels, before its last
@@ -81,7 +81,7 @@ class _Work:
         contrast = seam_contrast(self.bench, self.unwrapped, albedo, self.chosen, self.views)
         side_px = albedo.pages[0].shape[0]
         found = OptimizationStep(
-            step, side_px, score.psnr_db, score.ssim, contrast.excess, seconds, amount
+            step, side_px, score.psnr_db, score.ssim, contrast.levels, seconds, amount
         )
         _logger.info("%s", found)
         self.steps.append(found)
