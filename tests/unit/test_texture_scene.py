@@ -11,6 +11,7 @@ import trimesh
 from tests.textured import (
     bench_at,
     cameras,
+    in_pieces,
     picture,
     places_of_texels,
     plane,
@@ -20,10 +21,11 @@ from tests.textured import (
 )
 from worldloom.bench import Bench
 from worldloom.cameras import CameraTrajectory
-from worldloom.errors import ConfigError, ExportError, InputError
+from worldloom.errors import ConfigError, ExportError, InputError, ReconstructionError
 from worldloom.export import export_mesh
 from worldloom.render import TexturedRenderer
-from worldloom.scene import PointCloud, ReconstructedScene
+from worldloom.scene import Mesh, PointCloud, ReconstructedScene
+from worldloom.stage import Progress
 from worldloom.texture import (
     OPTIMIZATION,
     RECORD,
@@ -116,10 +118,11 @@ def test_a_scene_without_record_or_store_says_what_to_do(tmp_path: Path) -> None
         bake_textures(scene, store_uri=str(tmp_path / "empty"))
 
 
-def _fine_scene(tmp_path: Path) -> tuple[Bench, ReconstructedScene]:
+def _fine_scene(tmp_path: Path, mesh: Mesh | None = None) -> tuple[Bench, ReconstructedScene]:
     bench = bench_at(tmp_path)
     seen = cameras()
-    inputs = plane_inputs(bench, images=[picture(camera, fine) for camera in seen[:4]])
+    images = [picture(camera, fine) for camera in seen[:4]]
+    inputs = plane_inputs(bench, images=images, mesh=mesh)
     judge = store_image(bench, 90, seen[4], picture(seen[4], fine))
     return bench, scene_of(bench, replace(inputs, held_out=(judge,)))
 
@@ -178,6 +181,35 @@ def test_optimising_the_same_twice_gives_the_same(tmp_path: Path) -> None:
     made = [optimize_textures(bake_textures(scene), iterations=2) for _ in range(2)]
     pages = [each.textures["albedo"].pages[0] for each in made]
     np.testing.assert_array_equal(pages[0], pages[1])
+
+
+def test_pages_are_work_of_their_own_and_are_found_again(tmp_path: Path) -> None:
+    bench, scene = _fine_scene(tmp_path, in_pieces(plane()))
+    config = replace(CONFIG, texture_resolution=128, max_texture_pages=4)
+    baked = bake_textures(scene, config)
+    assert len(baked.textures["albedo"].pages) > 1
+    said = list[Progress]()
+    better = optimize_textures(baked, iterations=12, on_progress=said.append)
+    assert [page.shape for page in better.textures["albedo"].pages] == [
+        (256, 256, 3) for _ in baked.textures["albedo"].pages
+    ]
+    ends = {item.stage: item for item in said if item.done == item.total}
+    assert ends["better-page"].total == len(baked.textures["albedo"].pages)
+    assert ends["better-page"].reused == 0
+    steps: Any = better.metadata[OPTIMIZATION]
+    scores = {step["step"]: step["held_out_psnr_db"] for step in steps}
+    assert scores["super_resolution"] > scores["baked"] + 2
+    said.clear()
+    again = optimize_textures(baked, iterations=12, on_progress=said.append)
+    assert all(item.reused == item.total for item in said if item.done == item.total)
+    for before, after in zip(
+        better.textures["albedo"].pages, again.textures["albedo"].pages, strict=True
+    ):
+        np.testing.assert_array_equal(before, after)
+    for path in Path(bench.config.store_uri).rglob("texture-page/*/*/albedo.png"):
+        path.write_bytes(b"nothing")
+    with pytest.raises(ReconstructionError, match=r"better-page of page 0: .*damaged"):
+        optimize_textures(baked, iterations=3)
 
 
 def test_a_smooth_plane_keeps_its_colours(tmp_path: Path) -> None:
