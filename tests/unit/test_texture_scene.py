@@ -185,13 +185,13 @@ def test_optimising_the_same_twice_gives_the_same(tmp_path: Path) -> None:
 
 def test_pages_are_work_of_their_own_and_are_found_again(tmp_path: Path) -> None:
     bench, scene = _fine_scene(tmp_path, in_pieces(plane()))
-    config = replace(CONFIG, texture_resolution=128, max_texture_pages=4)
+    config = replace(CONFIG, texture_resolution=96, max_texture_pages=4)
     baked = bake_textures(scene, config)
     assert len(baked.textures["albedo"].pages) > 1
     said = list[Progress]()
     better = optimize_textures(baked, iterations=12, on_progress=said.append)
     assert [page.shape for page in better.textures["albedo"].pages] == [
-        (256, 256, 3) for _ in baked.textures["albedo"].pages
+        (192, 192, 3) for _ in baked.textures["albedo"].pages
     ]
     ends = {item.stage: item for item in said if item.done == item.total}
     assert ends["better-page"].total == len(baked.textures["albedo"].pages)

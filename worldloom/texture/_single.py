@@ -76,5 +76,5 @@ class SingleViewTexture:
             self._page[face],
             face.astype(np.int32),
             barycentric.astype(np.float32),
-            (barycentric >= 0).all(axis=1),
+            np.asarray((barycentric >= 0).all(axis=1)),
         )
