@@ -86,4 +86,5 @@ def _middle_and_edge(
 ) -> tuple[Float64[np.ndarray, "3"], float]:
     sides = vertices[faces] - vertices[np.roll(faces, 1, axis=1)]
     edge = float(np.median(np.linalg.norm(sides, axis=-1)))
-    return vertices.mean(axis=0), edge if edge > 0 else 1.0
+    # The median: one vertex that is lost far away must not take the rest from the origin.
+    return np.median(vertices, axis=0), edge if edge > 0 else 1.0
