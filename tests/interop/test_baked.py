@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from tests.foreign import looked_at_by_assimp, looked_at_by_trimesh, looked_at_by_usd
 from tests.interop.blenders import Blender, opened_by_blender
@@ -70,7 +70,7 @@ def same_share(found: np.ndarray, wanted: np.ndarray, radius: float = 1e-4) -> f
     """
     assert len(found) == len(wanted)
     # Places of neighbouring faces may be as near: the colour tells them apart.
-    tree = cKDTree(found[:, :3])
+    tree = KDTree(found[:, :3])
     _, near = tree.query(wanted[:, :3], k=4, distance_upper_bound=radius)
     padded = np.concatenate([found[:, 3:], np.full((1, 3), np.inf)])
     apart = np.abs(padded[near] - wanted[:, None, 3:]).max(axis=2).min(axis=1)
