@@ -28,8 +28,6 @@ from worldloom.texture import TextureConfig
 
 VOXEL_M = 0.02
 """Fine enough for a room: a pixel's footprint, the default, gives twice the faces, no better."""
-SWEEP_PX = 192
-"""Of the first round of depth: the second one looks at all pixels, and walls are easy."""
 TEXTURE_FACES = 30_000
 """Enough for a room of flat walls, and quick."""
 
@@ -76,7 +74,6 @@ class Demo:
                     ReconstructionConfig(
                         resolution=self.resolution,
                         voxel_m=VOXEL_M,
-                        min_sweep_px=SWEEP_PX,
                         texture=TextureConfig(max_texture_faces=TEXTURE_FACES),
                     ),
                     trajectories=[source / "camera.json"],
