@@ -54,6 +54,24 @@ def plane(cells: int = 12, grey: int = 90) -> Mesh:
     return Mesh(vertices, faces, colors, vertex_normals(vertices, faces))
 
 
+def in_pieces(mesh: Mesh) -> Mesh:
+    """Cut in four, so that charts are small enough for small pages."""
+    middle = mesh.vertices_in_world[mesh.faces].mean(axis=1)
+    quarter = (middle[:, 0] > 0) * 2 + (middle[:, 1] > 0)
+    parts = [mesh.faces[quarter == k] for k in range(4)]
+    vertices, faces, start = [], [], 0
+    for part in parts:
+        used, inverse = np.unique(part, return_inverse=True)
+        # Apart, or they would become one chart again.
+        points = mesh.vertices_in_world[used]
+        vertices.append(points.mean(axis=0) + 0.95 * (points - points.mean(axis=0)))
+        faces.append(inverse.reshape(-1, 3) + start)
+        start += len(used)
+    points, corners = np.concatenate(vertices), np.concatenate(faces).astype(np.int32)
+    colors = np.full((len(points), 3), 90, np.uint8)
+    return Mesh(points, corners, colors, vertex_normals(points, corners))
+
+
 def cameras(count: int = 5) -> list[Camera]:
     """Cameras before the plane; each sees all of it."""
     places = [(0.0, 0.0), (0.7, 0.2), (-0.7, 0.3), (0.2, -0.6), (-0.3, 0.5)]

@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import cast
+from typing import TypedDict, cast
 
 import numpy as np
 
@@ -29,6 +29,17 @@ from worldloom.stage import ProgressCallback
 BANK_FOLDER = "pano_bank"
 """What a WorldStereo panorama scene keeps the crops of its panorama in."""
 _USUAL = SphereSampling()
+
+
+class _Switches(TypedDict):
+    """What all ways to a scene take; see `reconstruct_files`."""
+
+    runner: RunnerFactory | None
+    store_uri: str | None
+    limits: IngestLimits
+    cache_mib: int
+    report: bool
+    on_progress: ProgressCallback
 
 
 def reconstruct_from_panorama(
@@ -116,10 +127,12 @@ def reconstruct_panoramas(
     sampling: SphereSampling | None = None,
     depth: DepthSource | None = None,
     layers: LayerConfig | None = None,
+    every: int = 1,
     runner: RunnerFactory | None = None,
     store_uri: str | None = None,
     limits: IngestLimits | None = None,
     cache_mib: int = 256,
+    report: bool = True,
     on_progress: ProgressCallback = silent,
 ) -> ReconstructedScene:
     """Reconstructs panoramas with every setting at hand; see `reconstruct_from_panorama`.
@@ -132,56 +145,65 @@ def reconstruct_panoramas(
         sampling: How panoramas are cut into views; None for a cube.
         depth: Depth of one panorama.
         layers: How a layered mesh is made; None for the usual way.
+        every: Every n-th frame of each trajectory of WorldStereo scenes is used; 1 for others.
         runner: What executes the stages; None for this process, on all its cores.
         store_uri: Root of the artifact store; None for `artifacts` in the output folder.
         limits: Caps on the input; None for the usual ones.
         cache_mib: Decoded images and arrays kept in each process, MiB.
+        report: Write `report.html` too, a page that shows the scene; some seconds.
         on_progress: Called after each work item.
     """
     paths = [Path(path) for path in inputs]
     if not paths:
         raise InputError("no input; give at least one panorama")
     scenes = [path for path in paths if (path / BANK_FOLDER).is_dir()]
-    if scenes:
-        _require_scenes_alone(paths, scenes, trajectory, depth, sampling)
-        return reconstruct_files(
-            paths,
-            output_path,
-            config,
-            runner=runner,
-            store_uri=store_uri,
-            limits=limits,
-            cache_mib=cache_mib,
-            on_progress=on_progress,
-        )
-    _require_workable(config)
-    given = trajectory if isinstance(trajectory, CameraTrajectory | None) else Path(trajectory)
-    cut = sampling or SphereSampling()
     caps = limits or IngestLimits()
-    shared = partial(
-        reconstruct_sources,
-        output_path=output_path,
-        config=config,
-        title=paths[0].resolve().stem,
+    switches = _Switches(
         runner=runner,
         store_uri=store_uri,
         limits=caps,
         cache_mib=cache_mib,
+        report=report,
         on_progress=on_progress,
     )
+    if scenes:
+        _require_scenes_alone(paths, scenes, trajectory, depth, sampling)
+        return reconstruct_files(paths, output_path, config, every=every, **switches)
+    _require_workable(config, every)
+    cut = sampling or SphereSampling()
+    given = trajectory if isinstance(trajectory, CameraTrajectory | None) else Path(trajectory)
     opened = partial(open_panoramas, paths, given, cut, limits=caps)
     count = len(list_panoramas(paths))
     if count > 1:
         _require_no_depth(count, depth)
-        return shared(opened, parameters={"panorama": cut})
+        title = paths[0].resolve().stem
+        more = {"panorama": cut}
+        return reconstruct_sources(
+            opened, output_path, config, title=title, parameters=more, **switches
+        )
     _require_one(paths[0], config, depth)
-    sources = opened()
-    settings = LayeringInput(_panorama(sources[0]), depth, layers or LayerConfig())
-    return shared(
+    return _layered(opened(), output_path, config, cut, depth, layers or LayerConfig(), switches)
+
+
+def _layered(
+    sources: Sequence[Source],
+    output_path: StrPath,
+    config: ReconstructionConfig,
+    cut: SphereSampling,
+    depth: DepthSource | None,
+    layers: LayerConfig,
+    switches: _Switches,
+) -> ReconstructedScene:
+    """One panorama, with its depth or a guess of it."""
+    return reconstruct_sources(
         lambda: sources,
-        make=partial(reconstruct_layers, given=settings),
+        output_path,
+        config,
+        title=sources[0].name,
+        make=partial(reconstruct_layers, given=LayeringInput(_panorama(sources[0]), depth, layers)),
         need_parallax=False,
-        parameters={"panorama": cut, "layers": settings.layers, "depth": _described(depth)},
+        parameters={"panorama": cut, "layers": layers, "depth": _described(depth)},
+        **switches,
     )
 
 
@@ -192,7 +214,13 @@ def _described(depth: DepthSource | None) -> dict[str, object] | None:
     return {"path": depth.name, "kind": depth.kind, "scale": depth.scale}
 
 
-def _require_workable(config: ReconstructionConfig) -> None:
+def _require_workable(config: ReconstructionConfig, every: int) -> None:
+    if every != 1:
+        raise ConfigError(
+            f"every is {every}, but panoramas are no video; leave every out, and give the "
+            "panoramas that are to be used",
+            field="every",
+        )
     if config.refine_poses:
         raise ConfigError(
             "refine_poses would move each view by itself, but the views of a panorama share one "

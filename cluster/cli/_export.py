@@ -8,6 +8,7 @@ import tyro
 
 from cluster.cli._summary import size_text
 from cluster.cli._terminal import write_json
+from worldloom.api import ARTIFACTS_FOLDER
 from worldloom.cameras import TrajectoryFormat
 from worldloom.errors import ConfigError
 from worldloom.export import (
@@ -54,7 +55,7 @@ class Export:
     splats: bool = False
     """Write the Gaussian splats instead of the mesh."""
     texture_resolution: int | None = None
-    """Longer side of each texture, pixels, at most that of the bake."""
+    """Longer side of each texture, pixels; above that of the bake they are baked anew."""
     textures: bool = True
     """Write the mesh with its textures; without, the full mesh with vertex colours."""
     colors: bool = True
@@ -154,4 +155,10 @@ class Export:
             up=self.up,
             axes=self.axes,
             unit_m=self.unit_m,
+            store_uri=self._store(),
         )
+
+    def _store(self) -> str | None:
+        """The artifact store, where it lies in the folder; the scene knows where it was."""
+        store = self.folder.resolve() / ARTIFACTS_FOLDER
+        return str(store) if store.is_dir() else None

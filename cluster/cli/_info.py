@@ -6,9 +6,8 @@ from typing import TextIO
 
 import tyro
 
-from cluster.cli._summary import show_summary, summary_object
-from cluster.cli._terminal import write_json
-from worldloom.export import load_manifest, load_scene
+from cluster.cli._ending import Ending
+from worldloom.export import load_scene
 
 
 @dataclass(frozen=True)
@@ -28,10 +27,6 @@ class Info:
         Raises:
             InputError: there is no finished scene, or a file of it is damaged.
         """
-        manifest = load_manifest(self.folder)
         if self.verify:
             load_scene(self.folder, verify=True)
-        if self.json:
-            write_json(stdout, summary_object(self.folder, manifest))
-        else:
-            show_summary(stdout, self.folder, manifest)
+        Ending(json=self.json).tell(stdout, self.folder)

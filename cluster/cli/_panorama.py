@@ -7,13 +7,11 @@ from typing import Annotated, TextIO
 
 import tyro
 
+from cluster.cli._ending import Ending
 from cluster.cli._execution import Execution
 from cluster.cli._progress import report_on
 from cluster.cli._settings import Settings
-from cluster.cli._summary import show_summary, summary_object
-from cluster.cli._terminal import write_json
 from worldloom.errors import ConfigError
-from worldloom.export import load_manifest
 from worldloom.ingest import IngestLimits
 from worldloom.panorama import DepthKind, DepthSource, LayerConfig, SphereSampling
 from worldloom.panoramas import reconstruct_panoramas
@@ -39,8 +37,9 @@ class Panoramas:
     """ray: distance along the ray; face-z: depth along the axis of the cube face."""
     depth_scale: float | None = None
     """World units that 1 in the depth file stands for; None: 0.001 for whole numbers, else 1."""
-    json: bool = False
-    """Write one JSON object to stdout, and nothing else."""
+    every: int = 1
+    """Use every n-th frame of each trajectory of a WorldStereo panorama scene."""
+    ending: Annotated[Ending, tyro.conf.arg(name="")] = field(default_factory=Ending)
     sphere: Annotated[SphereSampling, tyro.conf.arg(name="")] = field(
         default_factory=SphereSampling
     )
@@ -48,6 +47,11 @@ class Panoramas:
     settings: Annotated[Settings, tyro.conf.arg(name="")] = field(default_factory=Settings)
     execution: Annotated[Execution, tyro.conf.arg(name="")] = field(default_factory=Execution)
     limits: IngestLimits = field(default_factory=IngestLimits)
+
+    @property
+    def json(self) -> bool:
+        """Whether stdout is for a program."""
+        return self.ending.json
 
     def __post_init__(self) -> None:
         if not self.inputs:
@@ -58,6 +62,8 @@ class Panoramas:
                 "them out",
                 field="depth",
             )
+        if self.every < 1:
+            raise ConfigError(f"--every is {self.every}; give at least 1", field="every")
         self.settings.config()
         self.source()
 
@@ -83,14 +89,12 @@ class Panoramas:
                 sampling=self.sphere,
                 depth=self.source(),
                 layers=self.layers,
+                every=self.every,
                 runner=self.execution.factory(out=self.out),
                 store_uri=self.execution.store,
                 limits=self.limits,
                 cache_mib=self.execution.cache_mib,
+                report=self.ending.report,
                 on_progress=report,
             )
-        manifest = load_manifest(self.out)
-        if self.json:
-            write_json(stdout, summary_object(self.out, manifest))
-        else:
-            show_summary(stdout, self.out, manifest)
+        self.ending.tell(stdout, self.out)

@@ -7,14 +7,12 @@ from typing import Annotated, TextIO
 
 import tyro
 
+from cluster.cli._ending import Ending
 from cluster.cli._execution import Execution
 from cluster.cli._progress import report_on
 from cluster.cli._settings import Settings
-from cluster.cli._summary import show_summary, summary_object
-from cluster.cli._terminal import write_json
 from worldloom.api import reconstruct_files
 from worldloom.errors import ConfigError
-from worldloom.export import load_manifest
 from worldloom.ingest import IngestLimits, MissingImages
 
 
@@ -37,13 +35,15 @@ class Reconstruct:
     missing_images: MissingImages = "skip"
     """What to do about images that a trajectory file lists and that are not there: skip leaves them
     out with a warning, error refuses them."""
-    report: bool = True
-    """Write report.html too: one page that shows the scene in a browser, without a network."""
-    json: bool = False
-    """Write one JSON object to stdout, and nothing else."""
+    ending: Annotated[Ending, tyro.conf.arg(name="")] = field(default_factory=Ending)
     settings: Annotated[Settings, tyro.conf.arg(name="")] = field(default_factory=Settings)
     execution: Annotated[Execution, tyro.conf.arg(name="")] = field(default_factory=Execution)
     limits: IngestLimits = field(default_factory=IngestLimits)
+
+    @property
+    def json(self) -> bool:
+        """Whether stdout is for a program."""
+        return self.ending.json
 
     def __post_init__(self) -> None:
         if not self.inputs:
@@ -71,11 +71,7 @@ class Reconstruct:
                 store_uri=self.execution.store,
                 limits=self.limits,
                 cache_mib=self.execution.cache_mib,
-                report=self.report,
+                report=self.ending.report,
                 on_progress=report,
             )
-        manifest = load_manifest(self.out)
-        if self.json:
-            write_json(stdout, summary_object(self.out, manifest))
-        else:
-            show_summary(stdout, self.out, manifest)
+        self.ending.tell(stdout, self.out)

@@ -68,6 +68,7 @@ def _make(task: Task, scene: ReconstructedScene, target: Path, events: EventWrit
                 spec.texture_resolution_px,
                 axes=spec.axes,
                 unit_m=spec.unit_m,
+                store_uri=task.store_uri,
             )
         case Task(cloud=spec) if spec is not None:
             return export_point_cloud(

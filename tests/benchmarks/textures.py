@@ -28,7 +28,6 @@ from worldloom.metrics import ViewScore, score_view
 from worldloom.render import MeshRenderer, TexturedRenderer
 from worldloom.scene import Frame, ReconstructedScene
 from worldloom.texture import (
-    SeamContrast,
     StageRun,
     TextureConfig,
     TextureInputs,
@@ -150,15 +149,10 @@ def _seams(
         )
     return {
         "seams": {name: asdict(value) for name, value in contrasts.items()},
-        "seam_ratio": _share(contrasts["full"], contrasts["none"]),
-        "seam_ratio_global": _share(contrasts["global"], contrasts["none"]),
-        "seam_ratio_with_sampling": contrasts["full"].levels / max(contrasts["none"].levels, 1e-9),
+        "seam_ratio": contrasts["full"].levels / max(contrasts["none"].levels, 1e-9),
+        "seam_ratio_global": contrasts["global"].levels / max(contrasts["none"].levels, 1e-9),
+        "seam_ratio_pair": contrasts["full"].pair_levels / max(contrasts["none"].pair_levels, 1e-9),
     }
-
-
-def _share(levelled: SeamContrast, bare: SeamContrast) -> float:
-    """What is left of the contrast; what sampling does, without levelling, is taken off both."""
-    return max(levelled.levels - bare.inside_levels, 0.0) / max(bare.excess, 1e-9)
 
 
 def _seconds(scene: ReconstructedScene) -> dict[str, float]:

@@ -15,6 +15,7 @@ HEADS = {
     "one page": "textured, one page",
     "two pages": "textured, two pages",
     "colours": "vertex colours",
+    "baked": "baked room",
 }
 START, END = "<!-- readers: written by make interop -->", "<!-- end of readers -->"
 Report = Callable[[str, str, str, str], None]
@@ -81,7 +82,10 @@ def pytest_terminal_summary(
 
 
 def _table(notes: dict[tuple[str, str], dict[str, str]]) -> str:
-    meshes = [f"| mesh | reader | {' | '.join(HEADS.values())} |", "|---|---|---|---|---|"]
+    meshes = [
+        f"| mesh | reader | {' | '.join(HEADS.values())} |",
+        f"|---|---{'|---' * len(HEADS)}|",
+    ]
     clouds = ["| cloud | reader | what it found |", "|---|---|---|"]
     splats = ["| splats | reader | what it found |", "|---|---|---|"]
     order = {

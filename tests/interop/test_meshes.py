@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from tests.foreign import looked_at_by_assimp, looked_at_by_trimesh, looked_at_by_usd
-from tests.interop.conftest import HEADS, HERE, Report
+from tests.interop.blenders import Blender, opened_by_blender
+from tests.interop.conftest import HERE, Report
 from tests.painting import assert_same, expected
 from tests.signpost import signpost, world_from_east_north_up
 from worldloom import export_mesh
@@ -23,7 +24,7 @@ from worldloom.scene import Mesh, ReconstructedScene
 # Drawing all pictures takes minutes; without them it is seconds.
 pytestmark = pytest.mark.timeout(600)
 WORLDS: tuple[Axis, ...] = ("z", "-y")
-LOOKS = tuple(HEADS)
+LOOKS = ("one page", "two pages", "colours")
 Y_UP_FROM_EAST_NORTH_UP = np.array([[1, 0, 0], [0, 0, 1], [0, -1, 0]], float)
 CASES = [(kind, look, up) for kind in MESH_FORMATS for look in LOOKS for up in WORLDS]
 
@@ -56,14 +57,6 @@ def file_from_world(kind: MeshFormat, up: Axis) -> np.ndarray:
     return Y_UP_FROM_EAST_NORTH_UP @ world_from_east_north_up(up).T
 
 
-@dataclass(frozen=True)
-class Blender:
-    """What one Blender made of all files."""
-
-    version: str
-    reports: dict[str, dict[str, Any]]
-
-
 def opened(
     command: list[str],
     exports: Exports,
@@ -78,22 +71,7 @@ def opened(
         for job, (kind, look, up) in zip(jobs, cases, strict=True):
             drawn = f"{name}_{kind}_{look.replace(' ', '-')}_{up}.png"
             job["picture"] = str(pictures.resolve() / drawn)
-    given, said = exports.folder / f"{name}-jobs.json", exports.folder / f"{name}-report.json"
-    given.write_text(json.dumps(jobs))
-    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-    if paths:
-        environment["PYTHONPATH"] = os.pathsep.join(paths)
-    process = subprocess.run(
-        [*command, "--", str(given), str(said)],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=580,
-        check=False,
-    )
-    assert said.is_file(), process.stdout[-2000:] + process.stderr[-2000:]
-    report = json.loads(said.read_text())
-    return Blender(report["version"], {item["file"]: item for item in report["reports"]})
+    return opened_by_blender(command, jobs, exports.folder, name, paths)
 
 
 @pytest.fixture(scope="module")

@@ -241,7 +241,7 @@ def test_messages_of_several_lines_become_one(
     def fail(*_args: object, **_options: object) -> None:
         raise InputError("first\n  second")
 
-    monkeypatch.setattr("cluster.cli._info.load_manifest", fail)
+    monkeypatch.setattr("cluster.cli._ending.load_manifest", fail)
     assert cli.run(["info", "a"]) == 1
     assert capfd.readouterr().err == "worldloom: first second\n"
 
@@ -252,7 +252,7 @@ def test_ctrl_c_says_how_to_go_on_and_exits_with_130(
     def interrupt(*_args: object, **_options: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("cluster.cli._info.load_manifest", interrupt)
+    monkeypatch.setattr("cluster.cli._ending.load_manifest", interrupt)
     assert cli.run(["info", "a"]) == 130
     assert "run again to resume" in capfd.readouterr().err
 
@@ -261,7 +261,7 @@ def test_a_defect_is_not_hidden(monkeypatch: pytest.MonkeyPatch):
     def break_down(*_args: object, **_options: object) -> None:
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr("cluster.cli._info.load_manifest", break_down)
+    monkeypatch.setattr("cluster.cli._ending.load_manifest", break_down)
     with pytest.raises(ZeroDivisionError):
         cli.run(["info", "a"])
 

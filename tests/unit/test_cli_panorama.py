@@ -34,8 +34,10 @@ def test_every_flag_reaches_the_settings() -> None:
         *("a.png", "b.png", "--out", "o", "--trajectory", "t.json", "--sampling", "icosahedron"),
         *("--fov-deg", "95", "--view-px", "300", "--layers.max-jump", "0.1", "--layers.reach-deg"),
         *("3", "--depth", "d.png", "--depth-kind", "face-z", "--depth-scale", "0.01"),
-        *("--resolution", "256", "--density", "high"),
+        *("--resolution", "256", "--density", "high", "--every", "3", "--no-report"),
     )
+    assert command.every == 3
+    assert not command.ending.report
     assert command.inputs == (Path("a.png"), Path("b.png"))
     assert command.trajectory == Path("t.json")
     assert command.sphere == SphereSampling("icosahedron", 95.0, 300)
@@ -51,6 +53,7 @@ def test_every_flag_reaches_the_settings() -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
+        (["a.png", "--out", "o", "--every", "0"], "--every is 0; give at least 1"),
         (["--out", "o"], "no input; give at least one panorama"),
         (["a.png", "--out", "o", "--depth-scale", "2"], "--depth-scale say how to read --depth"),
         (["a.png", "--out", "o", "--fov-deg", "60"], "fov_deg must be 90.0 to 140"),
@@ -76,11 +79,13 @@ def test_a_panorama_with_depth_becomes_a_scene_folder(
     words = [
         *("panorama", str(tmp_path / "room.png"), "--depth", str(tmp_path / "mm.png")),
         *("--out", str(tmp_path / "out"), "--workers", "1", "--json", "--resolution", "64"),
+        "--no-report",
     ]
     assert cli.run(words) == cli.OK
     told = json.loads(capfd.readouterr().out)
     assert told["counts"]["faces"] > 5000
     assert not told["degraded"]
+    assert not (tmp_path / "out" / "report.html").exists()
     scene = load_scene(tmp_path / "out")
     assert np.median(BallRoom().off_surface(scene.mesh.vertices_in_world)) < 0.001
 

@@ -275,7 +275,10 @@ def test_textures_can_be_left_out_or_made_smaller(tmp_path: Path) -> None:
     path = export_mesh(scene, tmp_path / "small.gltf", texture_resolution=64)
     image = trimesh.load(path, process=False).dump()[0].visual.material.baseColorTexture
     assert image.size == (64, 48)
-    for wrong, reason in ((512, "baked at 256 px, 512 px would add no detail"), (4, "too small")):
+    for wrong, reason in (
+        (512, "baked at 256 px; 512 px need them to be baked anew"),
+        (4, "too small"),
+    ):
         with pytest.raises(ExportError, match=reason):
             export_mesh(scene, tmp_path / "a.glb", texture_resolution=wrong)
     with pytest.raises(ExportError, match="holds no textures"):

@@ -322,21 +322,28 @@ def test_a_worldstereo_scene_is_reconstructed_as_a_whole(
     scene = tmp_path / "subway"
     (scene / "pano_bank").mkdir(parents=True)
     asked: list[object] = []
+    switches: dict[str, object] = {}
 
-    def reconstruct_files(*arguments: object, **_options: object) -> None:
+    def reconstruct_files(*arguments: object, **options: object) -> None:
         asked.extend(arguments)
+        switches.update(options)
         raise InterruptedError
 
     monkeypatch.setattr("worldloom.panoramas.reconstruct_files", reconstruct_files)
     config = ReconstructionConfig(refine_poses=True)
     with pytest.raises(InterruptedError):
-        reconstruct_panoramas([scene], tmp_path / "out", config, sampling=SphereSampling())
+        reconstruct_panoramas(
+            [scene], tmp_path / "out", config, sampling=SphereSampling(), every=3, report=False
+        )
     assert asked == [[scene], tmp_path / "out", config]
+    assert (switches["every"], switches["report"]) == (3, False)
     with pytest.raises(ConfigError, match="leave depth out"):
         reconstruct_from_panorama(scene, None, tmp_path / "out", np.ones((4, 8)))
     with pytest.raises(ConfigError, match="leave sampling out"):
         reconstruct_panoramas([scene], tmp_path, config, sampling=SphereSampling("icosahedron"))
     other = save_image(tmp_path / "a.png", np.zeros((64, 128, 3), np.uint8))
+    with pytest.raises(ConfigError, match="panoramas are no video"):
+        reconstruct_panoramas([other], tmp_path, ReconstructionConfig(), every=2)
     with pytest.raises(InputError, match="one kind at a time"):
         reconstruct_from_panorama([scene, other], None, tmp_path / "out")
 

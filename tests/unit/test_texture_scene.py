@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import trimesh
 
 from tests.textured import (
     bench_at,
     cameras,
+    in_pieces,
     picture,
     places_of_texels,
     plane,
@@ -19,10 +21,13 @@ from tests.textured import (
 )
 from worldloom.bench import Bench
 from worldloom.cameras import CameraTrajectory
-from worldloom.errors import ConfigError, InputError
+from worldloom.errors import ConfigError, ExportError, InputError, ReconstructionError
+from worldloom.export import export_mesh
 from worldloom.render import TexturedRenderer
-from worldloom.scene import PointCloud, ReconstructedScene
+from worldloom.scene import Mesh, PointCloud, ReconstructedScene
+from worldloom.stage import Progress
 from worldloom.texture import (
+    OPTIMIZATION,
     RECORD,
     TextureConfig,
     TextureInputs,
@@ -79,6 +84,25 @@ def test_textures_can_be_made_later_and_at_another_resolution(tmp_path: Path) ->
     assert parameters["texture"]["texels_per_pixel"] == 2.0
 
 
+def test_an_export_above_the_resolution_of_the_bake_bakes_again(tmp_path: Path) -> None:
+    bench = bench_at(tmp_path / "here")
+    baked = bake_textures(scene_of(bench, plane_inputs(bench)))
+    side = baked.textures["albedo"].pages[0].shape[0]
+    path = export_mesh(baked, tmp_path / "large.glb", texture_resolution=2 * side)
+    material = trimesh.load(path, process=False).dump()[0].visual.material
+    assert material.baseColorTexture.size == (2 * side, 2 * side)
+    assert material.normalTexture.size == (2 * side, 2 * side)
+    (tmp_path / "here").rename(tmp_path / "there")
+    with pytest.raises(ExportError, match=f"baked at {side} px.*store_uri=.*enlarge the pictures"):
+        export_mesh(baked, tmp_path / "gone.glb", texture_resolution=2 * side)
+    there = str(tmp_path / "there")
+    export_mesh(baked, tmp_path / "b.glb", texture_resolution=2 * side, store_uri=there)
+    assert (tmp_path / "b.glb").read_bytes() == path.read_bytes()
+    improved = replace(baked, metadata={**baked.metadata, OPTIMIZATION: []})
+    with pytest.raises(ExportError, match="would lose that"):
+        export_mesh(improved, tmp_path / "c.glb", texture_resolution=2 * side, store_uri=there)
+
+
 def test_a_scene_without_record_or_store_says_what_to_do(tmp_path: Path) -> None:
     bench = bench_at(tmp_path / "here")
     scene = scene_of(bench, plane_inputs(bench))
@@ -94,10 +118,11 @@ def test_a_scene_without_record_or_store_says_what_to_do(tmp_path: Path) -> None
         bake_textures(scene, store_uri=str(tmp_path / "empty"))
 
 
-def _fine_scene(tmp_path: Path) -> tuple[Bench, ReconstructedScene]:
+def _fine_scene(tmp_path: Path, mesh: Mesh | None = None) -> tuple[Bench, ReconstructedScene]:
     bench = bench_at(tmp_path)
     seen = cameras()
-    inputs = plane_inputs(bench, images=[picture(camera, fine) for camera in seen[:4]])
+    images = [picture(camera, fine) for camera in seen[:4]]
+    inputs = plane_inputs(bench, images=images, mesh=mesh)
     judge = store_image(bench, 90, seen[4], picture(seen[4], fine))
     return bench, scene_of(bench, replace(inputs, held_out=(judge,)))
 
@@ -156,6 +181,35 @@ def test_optimising_the_same_twice_gives_the_same(tmp_path: Path) -> None:
     made = [optimize_textures(bake_textures(scene), iterations=2) for _ in range(2)]
     pages = [each.textures["albedo"].pages[0] for each in made]
     np.testing.assert_array_equal(pages[0], pages[1])
+
+
+def test_pages_are_work_of_their_own_and_are_found_again(tmp_path: Path) -> None:
+    bench, scene = _fine_scene(tmp_path, in_pieces(plane()))
+    config = replace(CONFIG, texture_resolution=96, max_texture_pages=4)
+    baked = bake_textures(scene, config)
+    assert len(baked.textures["albedo"].pages) > 1
+    said = list[Progress]()
+    better = optimize_textures(baked, iterations=12, on_progress=said.append)
+    assert [page.shape for page in better.textures["albedo"].pages] == [
+        (192, 192, 3) for _ in baked.textures["albedo"].pages
+    ]
+    ends = {item.stage: item for item in said if item.done == item.total}
+    assert ends["better-page"].total == len(baked.textures["albedo"].pages)
+    assert ends["better-page"].reused == 0
+    steps: Any = better.metadata[OPTIMIZATION]
+    scores = {step["step"]: step["held_out_psnr_db"] for step in steps}
+    assert scores["super_resolution"] > scores["baked"] + 2
+    said.clear()
+    again = optimize_textures(baked, iterations=12, on_progress=said.append)
+    assert all(item.reused == item.total for item in said if item.done == item.total)
+    for before, after in zip(
+        better.textures["albedo"].pages, again.textures["albedo"].pages, strict=True
+    ):
+        np.testing.assert_array_equal(before, after)
+    for path in Path(bench.config.store_uri).rglob("texture-page/*/*/albedo.png"):
+        path.write_bytes(b"nothing")
+    with pytest.raises(ReconstructionError, match=r"better-page of page 0: .*damaged"):
+        optimize_textures(baked, iterations=3)
 
 
 def test_a_smooth_plane_keeps_its_colours(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from tests.textured import (
     bench_at,
     cameras,
     darker,
+    in_pieces,
     picture,
     places_of_texels,
     plane,
@@ -265,7 +266,7 @@ def test_settings_that_cannot_work_are_refused_by_name(field: str, value: object
 
 def test_what_does_not_fit_goes_to_more_pages_or_gets_coarser(tmp_path: Path) -> None:
     bench = bench_at(tmp_path)
-    inputs = plane_inputs(bench, mesh=_in_pieces(plane()))
+    inputs = plane_inputs(bench, mesh=in_pieces(plane()))
     several = textured(bench, inputs, TextureConfig(texture_resolution=128, max_texture_pages=4))
     assert several.references.atlas.pages > 1
     assert several.references.atlas.density_share == 1
@@ -274,24 +275,6 @@ def test_what_does_not_fit_goes_to_more_pages_or_gets_coarser(tmp_path: Path) ->
     assert one.references.atlas.pages == 1
     assert one.references.atlas.density_share < 1
     assert _fidelity(one, 0.9) > 25
-
-
-def _in_pieces(mesh: Mesh) -> Mesh:
-    """Cut in four, so that charts are small enough for small pages."""
-    middle = mesh.vertices_in_world[mesh.faces].mean(axis=1)
-    quarter = (middle[:, 0] > 0) * 2 + (middle[:, 1] > 0)
-    parts = [mesh.faces[quarter == k] for k in range(4)]
-    vertices, faces, start = [], [], 0
-    for part in parts:
-        used, inverse = np.unique(part, return_inverse=True)
-        # Apart, or they would become one chart again.
-        points = mesh.vertices_in_world[used]
-        vertices.append(points.mean(axis=0) + 0.95 * (points - points.mean(axis=0)))
-        faces.append(inverse.reshape(-1, 3) + start)
-        start += len(used)
-    points, corners = np.concatenate(vertices), np.concatenate(faces).astype(np.int32)
-    colors = np.full((len(points), 3), 90, np.uint8)
-    return Mesh(points, corners, colors, vertex_normals(points, corners))
 
 
 def test_fewer_texels_are_means_and_normals_stay_unit() -> None:

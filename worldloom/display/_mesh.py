@@ -5,6 +5,7 @@ from jaxtyping import Float64, Int32, UInt8
 from scipy.spatial import KDTree
 
 from worldloom.errors import ConfigError
+from worldloom.meshes import collapsed
 from worldloom.scene import Mesh
 
 _CLUSTERED_ABOVE = 8
@@ -17,8 +18,8 @@ _BOX_PERCENTILES = (0.1, 99.9)
 def mesh_within(mesh: Mesh, max_faces: int) -> Mesh:
     """Returns a mesh of about at most `max_faces` faces that looks like the given one.
 
-    Quadric decimation (Garland and Heckbert, 1997, by fast-simplification). It takes seconds a
-    million faces, so that larger meshes are clustered on a grid first (Rossignac and Borrel, 1993):
+    Edges are collapsed as `worldloom.meshes.decimate` does it. It takes seconds a million faces, so
+    that larger meshes are clustered on a grid first (Rossignac and Borrel, 1993):
     what is meant to be looked at needs no more. Vertices that no face uses are left out.
 
     Args:
@@ -44,7 +45,8 @@ def mesh_within(mesh: Mesh, max_faces: int) -> Mesh:
     if len(faces) > _CLUSTERED_ABOVE * max_faces:
         vertices, faces = _clustered(vertices, faces, _CLUSTERED_TO * max_faces)
     if len(faces) > max_faces:
-        vertices, faces = _decimated(vertices, faces, max_faces)
+        coarse = collapsed(Mesh(vertices, faces), max_faces)
+        vertices, faces = coarse.vertices_in_world, coarse.faces
     vertices, faces = _used(vertices, faces)
     colors = None
     if mesh.colors is not None and len(vertices):
@@ -92,18 +94,6 @@ def _face_area(vertices: Float64[np.ndarray, "v 3"], faces: Int32[np.ndarray, "f
     measured = faces[:: max(1, len(faces) // _MEASURED_FACES)]
     a, b, c = (vertices[measured[:, k]] for k in range(3))
     return float(np.median(np.linalg.norm(np.cross(b - a, c - a), axis=1))) / 2
-
-
-def _decimated(
-    vertices: Float64[np.ndarray, "v 3"], faces: Int32[np.ndarray, "f 3"], wanted: int
-) -> tuple[Float64[np.ndarray, "n 3"], Int32[np.ndarray, "m 3"]]:
-    import fast_simplification
-
-    # Copies: it takes no arrays that are read-only, as those from a cache are.
-    done = fast_simplification.simplify(
-        np.array(vertices, order="C"), np.array(faces, order="C"), target_count=wanted
-    )
-    return done[0], done[1].astype(np.int32)
 
 
 def _used(

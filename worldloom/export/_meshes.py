@@ -15,6 +15,7 @@ from worldloom.export._gltf import write_glb, write_gltf
 from worldloom.export._model import Model, textured_model
 from worldloom.export._obj import write_obj
 from worldloom.export._ply import write_model
+from worldloom.export._rebake import with_resolution
 from worldloom.export._usd import write_usd, write_usdz
 from worldloom.scene import ReconstructedScene
 
@@ -51,6 +52,7 @@ def export_mesh(
     up: str = "auto",
     axes: str = "format",
     unit_m: float = 1.0,
+    store_uri: str | None = None,
 ) -> Path:
     """Writes the mesh of a scene: with its textures where it has some, else with vertex colours.
 
@@ -63,27 +65,31 @@ def export_mesh(
         format: obj, ply, gltf, glb, fbx, usda, usdc or usdz; None is told by the suffix.
         include_textures: Write the unwrapped mesh with its textures. False, or a scene without
             textures, writes the full mesh with colours at its vertices.
-        texture_resolution: Longer side of each texture, pixels, at most that of the bake; None
-            keeps it.
+        texture_resolution: Longer side of each texture, pixels; None keeps that of the bake. For
+            more than that the textures are baked anew, which needs the artifact store of the scene.
         up: Axis of the world that points up: x, y, z, -x, -y or -z; `auto` asks the cameras.
         axes: `format` turns the world to what readers of the format expect (+y up in obj, gltf,
             glb, fbx and usdz; usda and usdc say which; ply keeps the world); `world` keeps the
             axes of the input, `y-up` and `z-up` turn it.
         unit_m: Length of the unit of the world in metres: glTF is scaled to metres, USD and FBX
             state it, the others hold no unit.
+        store_uri: Where the artifact store of the scene is; None for where it was.
 
     Returns:
         The file that was written.
 
     Raises:
         ExportError: the format is none of these or does not go with the suffix, the mesh is empty,
-            the resolution is above that of the bake, or a file cannot be written.
+            the resolution is above that of the bake and the store is gone, or a file cannot be
+            written.
         ConfigError: `up`, `axes` or `unit_m` make no sense.
     """
     kind, file = format_of(Path(path), format, MESH_FORMATS, "mesh")
     writer = _WRITERS[kind]
     place = placement(scene.cameras, up, axes, writer.convention, unit_m)
     try:
+        if include_textures:
+            scene = with_resolution(scene, texture_resolution, store_uri)
         model = textured_model(scene, place, include_textures, texture_resolution)
         with staged(file) as temporary:
             writer.write(model, temporary)

@@ -44,7 +44,7 @@ def decimate(mesh: Mesh, faces: int) -> Mesh:
         return clean
     coarse = clean
     for _ in range(_ROUNDS):
-        coarse = cleaned_mesh(_simplified(coarse, faces)).mesh
+        coarse = cleaned_mesh(collapsed(coarse, faces)).mesh
         if len(coarse.faces) <= faces:
             break
     else:
@@ -55,7 +55,16 @@ def decimate(mesh: Mesh, faces: int) -> Mesh:
     return with_attributes(coarse, clean)
 
 
-def _simplified(mesh: Mesh, faces: int) -> Mesh:
+def collapsed(mesh: Mesh, faces: int) -> Mesh:
+    """Returns the vertices and faces of a mesh after one run of edge collapses.
+
+    The bare step of `decimate`, for what is only looked at: nothing is cleaned before or after,
+    colours and normals are dropped, and the number of faces may be missed.
+
+    Args:
+        mesh: With faces, and finite vertices.
+        faces: Number of faces to come to, at least 1.
+    """
     import fast_simplification
 
     # The bounds of the library are absolute: with edges of length 1 about the origin, its first
@@ -64,7 +73,8 @@ def _simplified(mesh: Mesh, faces: int) -> Mesh:
     with _library:
         points, triangles, *_ = fast_simplification.simplify(
             (mesh.vertices_in_world - middle) / edge,
-            mesh.faces,
+            # A copy: it takes no array that is read-only, as those from a cache are.
+            np.array(mesh.faces, order="C"),
             target_count=faces,
             agg=_AGGRESSION,
         )
@@ -76,4 +86,5 @@ def _middle_and_edge(
 ) -> tuple[Float64[np.ndarray, "3"], float]:
     sides = vertices[faces] - vertices[np.roll(faces, 1, axis=1)]
     edge = float(np.median(np.linalg.norm(sides, axis=-1)))
-    return vertices.mean(axis=0), edge if edge > 0 else 1.0
+    # The median: one vertex that is lost far away must not take the rest from the origin.
+    return np.median(vertices, axis=0), edge if edge > 0 else 1.0

@@ -24,6 +24,7 @@ from worldloom.texture._record import bench_of as bench_of
 from worldloom.texture._record import load_inputs as load_inputs
 from worldloom.texture._record import plain_record as plain_record
 from worldloom.texture._record import record_textures as record_textures
+from worldloom.texture._record import texture_config as texture_config
 from worldloom.texture._record import texture_summary as texture_summary
 from worldloom.texture._scene import StageRun as StageRun
 from worldloom.texture._scene import bake_textures as bake_textures

@@ -6,6 +6,7 @@ blending", ICPR 2008): a wide strip of detail would show it twice, a narrow one 
 a step.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import cv2
@@ -16,11 +17,10 @@ from worldloom.bench import Bench
 from worldloom.texture._atlas import load_atlas
 from worldloom.texture._bake import part_colors, part_geometry
 from worldloom.texture._choose import load_chosen
-from worldloom.texture._inputs import TextureInputs, TextureView, view_image, views_by_id
+from worldloom.texture._inputs import TextureView, view_image, views_by_id
 from worldloom.texture._level import load_levels, vertex_colors
 from worldloom.texture._light import load_light
 from worldloom.texture._method import TextureSet
-from worldloom.texture._super import Pages
 from worldloom.texture._transition import Levels, agreed_levels, spread_levels
 
 _SIGMA_PX = 4.0
@@ -41,14 +41,17 @@ def blurred(
     ).astype(np.float32)
 
 
-def blended_pages(bench: Bench, inputs: TextureInputs, made: TextureSet, padding_px: int) -> Pages:
-    """Returns the albedo with its seams blended in two bands, levels.
+def blended_page(
+    bench: Bench, views: Sequence[TextureView], made: TextureSet, page: int, padding_px: int
+) -> Float32[np.ndarray, "h w 3"]:
+    """Returns one page of the albedo with its seams blended in two bands, levels.
 
     Args:
         bench: Store and caches.
-        inputs: What the textures are made from.
+        views: What the textures are made from.
         made: The textures.
-        padding_px: Texels around each chart.
+        page: Which page.
+        padding_px: Texels around each chart; what lies further off is 0.
     """
     light, atlas = load_light(bench, made.light), load_atlas(bench, made.atlas)
     chosen = load_chosen(bench, made.chosen)
@@ -61,7 +64,7 @@ def blended_pages(bench: Bench, inputs: TextureInputs, made: TextureSet, padding
     )
     fine = replace(narrow, offset=np.zeros_like(narrow.offset))
     vertices = vertex_colors(light.mesh)
-    by_id = views_by_id(inputs.views)
+    by_id = views_by_id(views)
 
     def coarse_image(view: TextureView) -> Float32[np.ndarray, "h w 3"]:
         image = view_image(bench, view)
@@ -71,18 +74,18 @@ def blended_pages(bench: Bench, inputs: TextureInputs, made: TextureSet, padding
         return view_image(bench, view) - coarse_image(view)
 
     side = made.atlas.side_px
-    pages = [np.zeros((side, side, 3), np.float32) for _ in range(made.atlas.pages)]
-    for part in range(made.light.parts):
-        geometry = part_geometry(light, atlas, part, side, padding_px)
-        views = _views_of(wide, geometry.faces, by_id)
-        low = part_colors(coarse_image, geometry, views, chosen, wide, vertices, True)
-        high = part_colors(fine_image, geometry, views, chosen, fine, 0 * vertices, True)
+    values = np.zeros((side, side, 3), np.float32)
+    for baked in made.parts:
+        if not baked.by_page[page]:
+            continue
+        whole = part_geometry(light, atlas, baked.part, side, padding_px)
+        geometry = replace(whole, texels=whole.texels.taken(whole.texels.page == page))
+        used = _views_of(wide, geometry.faces, by_id)
+        low = part_colors(coarse_image, geometry, used, chosen, wide, vertices, True)
+        high = part_colors(fine_image, geometry, used, chosen, fine, 0 * vertices, True)
         texels = geometry.texels
-        values = low.levels() + high.levels()
-        for number, page in enumerate(pages):
-            here = texels.page == number
-            page[texels.row[here], texels.column[here]] = values[here]
-    return pages
+        values[texels.row, texels.column] = low.levels() + high.levels()
+    return values
 
 
 def _views_of(

@@ -30,7 +30,7 @@ class TextureConfig:
     texels_per_pixel: float = 1.25
     """Texels along a pixel of the view that sees a place best; more keeps more of it when it is
     sampled twice, for memory by its square."""
-    seam_smoothness: float = 0.35
+    seam_smoothness: float = 2.0
     """Cost of a seam between two views against that of a worse view; more makes larger patches."""
     levelling: Levelling = "full"
     """Seams: none leaves them; global shifts the colours of whole patches; full also blends the

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float64, Int32, Int64
@@ -11,7 +12,7 @@ from worldloom.render import sample_pages
 from worldloom.scene import Texture, UnwrappedMesh
 from worldloom.texture._choose import Chosen
 from worldloom.texture._inputs import TextureView, view_image
-from worldloom.texture._look_kernels import sampled_pixels
+from worldloom.texture._single import SingleViewTexture
 from worldloom.texture._topology import SharedEdges, shared_edges
 
 _ALONG = np.array([0.25, 0.5, 0.75])
@@ -24,17 +25,15 @@ class SeamContrast:
     """The steps that seams add to what views show."""
 
     edges: int
-    """Edges between faces of different views, of which at least one sees both faces."""
+    """Edges between faces of different views, of which some view sees both faces."""
     levels: float
-    """Mean over these edges of the step of colour across them, as far as it is beyond the steps
-    that the two views show there, sRGB levels; 0 without seams."""
+    """Mean over these edges of the step of colour across them, as far as it is beyond the steps of
+    all views that see both faces, sRGB levels; 0 without seams."""
+    pair_levels: float
+    """The same, held against the two views of the edge alone: what a third view adds counts as
+    well, although it is of the scene."""
     inside_levels: float
-    """The same at edges inside patches: what sampling twice does anywhere."""
-
-    @property
-    def excess(self) -> float:
-        """What seams add to that."""
-        return max(self.levels - self.inside_levels, 0.0)
+    """As `levels`, at edges inside patches: the floor of the measure."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,10 +54,10 @@ def seam_contrast(
 ) -> SeamContrast:
     """Measures the seams of a texture.
 
-    A step across an edge may be in the scene, or made by the seam. A view that sees both faces
-    tells: what it shows of the step is of the scene, and so is what lies between the steps of the
-    two views, where both see both faces. Points lie 1.5 texels to either side; steps
-    are means along the edge, since noise is no seam.
+    A step across an edge may be in the scene, or made by the seam. Views that see both faces tell:
+    a step that a texture of one of them alone would have is of the scene, and so is what lies
+    between such steps; what is beyond them all is of the seam. Points lie 1.5 texels to
+    either side; steps are means along the edge, since noise is no seam.
 
     Args:
         bench: Where the images are.
@@ -78,14 +77,43 @@ def seam_contrast(
         for edges in (seam, inside)
     )
     return SeamContrast(
-        len(at_seams),
-        float(at_seams.mean()) if len(at_seams) else 0.0,
-        float(at_inside.mean()) if len(at_inside) else 0.0,
+        len(at_seams.all_views),
+        _mean(at_seams.all_views),
+        _mean(at_seams.own_views),
+        _mean(at_inside.all_views),
     )
+
+
+def _mean(values: Float64[np.ndarray, "n"]) -> float:
+    return float(values.mean()) if len(values) else 0.0
 
 
 def _taken(shared: SharedEdges, edges: Int64[np.ndarray, "n"]) -> SharedEdges:
     return SharedEdges(shared.faces[edges], shared.vertices[edges])
+
+
+class _Range:
+    """The steps that views show at edges, channel by channel."""
+
+    def __init__(self, edges: int) -> None:
+        self._least, self._most = np.full((edges, 3), np.inf), np.full((edges, 3), -np.inf)
+
+    def add(self, edges: Int64[np.ndarray, "n"], steps: Float64[np.ndarray, "n 3"]) -> None:
+        self._least[edges] = np.minimum(self._least[edges], steps)
+        self._most[edges] = np.maximum(self._most[edges], steps)
+
+    def beyond(self, step: Float64[np.ndarray, "s 3"]) -> Float64[np.ndarray, "_"]:
+        """By how much steps leave the range, at the edges that have one."""
+        told = self._least[:, 0] <= self._most[:, 0]
+        beyond = np.maximum(self._least - step, step - self._most)[told]
+        return np.maximum(beyond, 0).mean(axis=1)
+
+
+class _Beyond(NamedTuple):
+    """Steps of a texture beyond those of views, edge by edge."""
+
+    all_views: Float64[np.ndarray, "_"]
+    own_views: Float64[np.ndarray, "_"]
 
 
 def _beyond(
@@ -95,23 +123,24 @@ def _beyond(
     chosen: Chosen,
     views: Mapping[int, TextureView],
     edges: SharedEdges,
-) -> Float64[np.ndarray, "n"]:
-    """Of each edge that a view of its faces sees both of, the step beyond those of the views."""
+) -> _Beyond:
     sides = _sides(unwrapped, edges.faces, edges.vertices, albedo)
-    of_sides = chosen.view[edges.faces]
     step = _step_of_texture(unwrapped, albedo, sides)
-    least, most = np.full(step.shape, np.inf), np.full(step.shape, -np.inf)
-    points = _points(unwrapped, sides)
-    for side in range(2):
-        own, other = of_sides[:, side], sides.faces[:, 1 - side]
-        sees_both = (chosen.allowed[other] == own[:, None]).any(axis=1)
-        for view_id in np.unique(own[sees_both]).tolist():
-            here = np.flatnonzero(sees_both & (own == view_id))
-            shown = _step_of_view(bench, views[view_id], points[here])
-            least[here] = np.minimum(least[here], shown)
-            most[here] = np.maximum(most[here], shown)
-    told = least[:, 0] <= most[:, 0]
-    return np.maximum(np.maximum(least - step, step - most)[told], 0).mean(axis=1)
+    alone = SingleViewTexture(unwrapped, albedo.pages[0].shape[0])
+    every, own = _Range(len(step)), _Range(len(step))
+    of_sides, allowed = chosen.view[edges.faces], chosen.allowed[edges.faces]
+    for view_id, view in views.items():
+        here = np.flatnonzero((allowed == view_id).any(axis=2).all(axis=1))
+        if not len(here):
+            continue
+        image = view_image(bench, view)
+        shown = alone.colors(view.frame.camera, image, sides.faces[here], sides.mix[here])
+        means = np.clip(shown, 0, 255).mean(axis=2)
+        steps = means[:, 0] - means[:, 1]
+        every.add(here, steps)
+        of_edge = (of_sides[here] == view_id).any(axis=1)
+        own.add(here[of_edge], steps[of_edge])
+    return _Beyond(every.beyond(step), own.beyond(step))
 
 
 def _sides(
@@ -147,11 +176,6 @@ def _inwards(
     return foot, np.minimum(_INWARDS_TEXELS / np.maximum(height, 1e-12), 0.5)
 
 
-def _points(unwrapped: UnwrappedMesh, sides: _Sides) -> Float64[np.ndarray, "s 2 p 3"]:
-    corners = unwrapped.mesh.vertices_in_world[unwrapped.mesh.faces[sides.faces]]
-    return np.einsum("sdpk,sdkc->sdpc", sides.mix, corners)
-
-
 def _step_of_texture(
     unwrapped: UnwrappedMesh, albedo: Texture, sides: _Sides
 ) -> Float64[np.ndarray, "s 3"]:
@@ -160,13 +184,4 @@ def _step_of_texture(
     page = np.broadcast_to(unwrapped.page[sides.faces][..., None], shape).ravel()
     colors = sample_pages(albedo.pages, page, uv.reshape(-1, 2).astype(np.float32))
     means = colors.reshape(*shape, 3).astype(np.float64).mean(axis=2)
-    return means[:, 0] - means[:, 1]
-
-
-def _step_of_view(
-    bench: Bench, view: TextureView, points: Float64[np.ndarray, "n 2 p 3"]
-) -> Float64[np.ndarray, "n 3"]:
-    pixels, _ = view.frame.camera.project(points.reshape(-1, 3))
-    shown = sampled_pixels(view_image(bench, view), pixels).reshape(points.shape)
-    means = np.clip(shown, 0, 255).mean(axis=2)
     return means[:, 0] - means[:, 1]

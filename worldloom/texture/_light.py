@@ -129,5 +129,5 @@ def _lighten(bench: Bench, key: ArtifactKey, work: LightenWork) -> LightMesh:
     return LightMesh(key, len(mesh.vertices_in_world), len(faces), len(parts))
 
 
-LIGHTEN = Stage("lighten", 2, Role.MERGER, LightMesh, _lighten)
+LIGHTEN = Stage("lighten", 3, Role.MERGER, LightMesh, _lighten)
 """Makes the light mesh that textures lie on."""

@@ -1,44 +1,36 @@
 """Textures made better with all views at once: seams, resolution, detail, each of them measured."""
 
 import logging
-import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from typing import Literal
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
-from jaxtyping import Float32
 
-from worldloom.bench import Bench
-from worldloom.errors import ConfigError, InputError, ReconstructionError
+from worldloom.bench import Bench, BenchConfig
+from worldloom.errors import ConfigError, InputError
 from worldloom.inline import InlineRunner
 from worldloom.response import ViewExposure
-from worldloom.scene import Frame, ReconstructedScene, Texture, UnwrappedMesh
-from worldloom.texture._bands import blended_pages
-from worldloom.texture._choose import Chosen, load_chosen
-from worldloom.texture._config import LARGEST_PAGE_PX, TextureConfig
-from worldloom.texture._contrast import seam_contrast
-from worldloom.texture._detail import with_detail
-from worldloom.texture._inputs import TextureInputs, TextureView, views_by_id
-from worldloom.texture._judge import held_out_score
-from worldloom.texture._method import (
-    TextureSet,
-    load_maps,
-    load_unwrapped,
-    texture_surface,
+from worldloom.scene import Frame, ReconstructedScene, Texture
+from worldloom.stage import Progress, Runner
+from worldloom.texture._better_page import (
+    BETTER_PAGE,
+    FACTOR,
+    BetterPage,
+    BetterPageWork,
+    Step,
+    Steps,
 )
-from worldloom.texture._pages import nearest_filled, spread
+from worldloom.texture._config import LARGEST_PAGE_PX
+from worldloom.texture._inputs import TextureInputs
+from worldloom.texture._judge import JUDGE, JudgeWork, StoredPage
+from worldloom.texture._method import TextureSet, load_maps, load_unwrapped
+from worldloom.texture._pages import COVERED, read_page
 from worldloom.texture._record import bench_of, load_inputs, texture_config
-from worldloom.texture._scene import StageRun
-from worldloom.texture._stream import FootprintStream
-from worldloom.texture._super import Pages, back_projected, enlarged
-from worldloom.texture._texels import texels_on_pages
+from worldloom.texture._scene import StageRun, inline_runner, made_textures
 
 _logger = logging.getLogger(__name__)
 OPTIMIZATION = "texture_optimization"
 """Name of the record of the steps in the metadata of a scene."""
-Step = Literal["baked", "seam_blending", "super_resolution", "detail_enhancement"]
-_FACTOR = 2
 
 
 @dataclass(frozen=True)
@@ -54,37 +46,10 @@ class OptimizationStep:
     pixels."""
     held_out_ssim: float | None
     seam_levels: float
-    """What seams add to the steps that views show; see `SeamContrast.excess`."""
-    seconds: float
+    """What seams add to the steps that views show; see `SeamContrast.levels`."""
     amount: float | None = None
     """Super-resolution: mean difference of renderings from images, levels, before its last
-    iteration. Detail: mean gain. None for the others."""
-
-
-@dataclass
-class _Work:
-    """A texture on its way, and what it is judged by."""
-
-    bench: Bench
-    unwrapped: UnwrappedMesh
-    chosen: Chosen
-    views: Mapping[int, TextureView]
-    judges: Sequence[tuple[Frame, ViewExposure | None]]
-    steps: list[OptimizationStep] = field(default_factory=list[OptimizationStep])
-
-    def judge(
-        self, step: Step, albedo: Texture, since_s: float, amount: float | None = None
-    ) -> None:
-        """Records a step."""
-        seconds = time.monotonic() - since_s
-        score = held_out_score(self.bench, self.unwrapped, albedo, self.judges)
-        contrast = seam_contrast(self.bench, self.unwrapped, albedo, self.chosen, self.views)
-        side_px = albedo.pages[0].shape[0]
-        found = OptimizationStep(
-            step, side_px, score.psnr_db, score.ssim, contrast.excess, seconds, amount
-        )
-        _logger.info("%s", found)
-        self.steps.append(found)
+    iteration. Detail: mean gain. Means over pages by their faces. None for the others."""
 
 
 def optimize_textures(
@@ -96,6 +61,8 @@ def optimize_textures(
     iterations: int = 8,
     holdout: int = 8,
     store_uri: str | None = None,
+    runner: Callable[[BenchConfig], Runner] | None = None,
+    on_progress: Callable[[Progress], None] = lambda _progress: None,
 ) -> ReconstructedScene:
     """Improves the albedo of a scene with all of its views.
 
@@ -104,7 +71,7 @@ def optimize_textures(
     views. Detail enhancement raises what is finest as far as the views have more of it, and keeps
     colours within what they show. Each step is judged by views that it does not use: those that the
     reconstruction kept out, or else every `holdout`-th, which then shaped the texture that is
-    started from, but not the super-resolution and the detail.
+    started from, but not the super-resolution and the detail. What was finished is found again.
 
     Args:
         scene: As `reconstruct_files`, `load_scene` or `bake_textures` returned it; its artifact
@@ -115,6 +82,8 @@ def optimize_textures(
         iterations: Of super-resolution; more fits the views closer, noise as well.
         holdout: Every n-th view judges, where the reconstruction kept none out.
         store_uri: Where the artifact store of the scene is; None for where it was.
+        runner: What executes the stages, a page an item; None for this process, on all its cores.
+        on_progress: Called after each work item.
 
     Returns:
         The scene with the better albedo; normal and roughness stay, on the same UV set.
@@ -124,68 +93,49 @@ def optimize_textures(
         ConfigError: a setting cannot work, or twice the resolution is too much.
         InputError: the scene does not say what its textures are made from, its store is gone, or
             its textures are not those of its settings.
-        ReconstructionError: the textures cannot be made.
+        ReconstructionError: a step failed.
     """
     if iterations < 1 or holdout < 2:
         raise ConfigError(
             f"iterations must be at least 1 and holdout at least 2, got {iterations} and {holdout}"
         )
     bench_config = bench_of(scene, store_uri)
-    runner = InlineRunner(bench_config)
-    inputs = load_inputs(runner.bench, scene)
-    config = texture_config(scene)
-    bench = runner.bench
-    made = _made(StageRun(runner), bench, inputs, config, scene)
-    if super_resolution and made.atlas.side_px * _FACTOR > LARGEST_PAGE_PX:
-        raise ConfigError(
-            f"super-resolution of pages of {made.atlas.side_px} texels would give more than "
-            f"{LARGEST_PAGE_PX}; bake with texture_resolution={LARGEST_PAGE_PX // _FACTOR} first, "
-            "or leave super_resolution out",
-            field="super_resolution",
-        )
-    unwrapped = load_unwrapped(bench, made)
-    used, judges = _split(inputs, holdout)
-    chosen = load_chosen(bench, made.chosen)
-    work = _Work(bench, unwrapped, chosen, views_by_id(inputs.views), judges)
+    bench = InlineRunner(bench_config).bench
+    inputs = load_inputs(bench, scene)
+    steps = Steps(seam_blending, super_resolution, detail_enhancement, iterations)
+    opened = (runner or inline_runner)(bench_config)
+    try:
+        run = StageRun(opened, on_progress)
+        made = _made(run, bench, inputs, scene, super_resolution)
+        padding_px = texture_config(scene).texture_padding_px
+        pages = _improved(run, inputs, made, steps, padding_px, holdout)
+        record = _judged(run, inputs, made, pages, holdout)
+    finally:
+        opened.close()
     textures = load_maps(bench, made)
-    start = time.monotonic()
-    work.judge("baked", textures["albedo"], start)
-    pages: Pages = [page.astype(np.float32) for page in textures["albedo"].pages]
-    if seam_blending:
-        start = time.monotonic()
-        pages = _filled(
-            blended_pages(bench, inputs, made, config.texture_padding_px), unwrapped, config
-        )
-        work.judge("seam_blending", _texture(pages, unwrapped), start)
-    if super_resolution or detail_enhancement:
-        with FootprintStream(bench, unwrapped, used) as stream:
-            if super_resolution:
-                pages = _super_resolved(work, pages, stream, iterations)
-            if detail_enhancement:
-                start = time.monotonic()
-                pages, gain = with_detail(pages, stream, unwrapped)
-                work.judge("detail_enhancement", _texture(pages, unwrapped), start, gain)
-    textures["albedo"] = _texture(pages, unwrapped)
-    steps = [asdict(step) for step in work.steps]
-    metadata = {**scene.metadata, OPTIMIZATION: steps}
-    return replace(scene, unwrapped=unwrapped, textures=textures, metadata=metadata)
+    if pages[0].steps:
+        textures["albedo"] = _albedo(bench, pages)
+    metadata = {**scene.metadata, OPTIMIZATION: [asdict(step) for step in record]}
+    return replace(
+        scene, unwrapped=load_unwrapped(bench, made), textures=textures, metadata=metadata
+    )
 
 
 def _made(
     run: StageRun,
     bench: Bench,
     inputs: TextureInputs,
-    config: TextureConfig,
     scene: ReconstructedScene,
+    super_resolution: bool,
 ) -> TextureSet:
     """References to the textures of the scene, found in its store or made."""
-    made = texture_surface(run, inputs, config)
-    if made is None or run.failures:
-        failure = run.failures[0]
-        raise ReconstructionError(
-            f"textures could not be made: {failure.stage} of {failure.subject}: {failure.message}",
-            stage=failure.stage,
-            failed=len(run.failures),
+    made = made_textures(run, inputs, texture_config(scene))
+    if super_resolution and made.atlas.side_px * FACTOR > LARGEST_PAGE_PX:
+        raise ConfigError(
+            f"super-resolution of pages of {made.atlas.side_px} texels would give more than "
+            f"{LARGEST_PAGE_PX}; bake with texture_resolution={LARGEST_PAGE_PX // FACTOR} first, "
+            "or leave super_resolution out",
+            field="super_resolution",
         )
     if scene.unwrapped is not None:
         uv = load_unwrapped(bench, made).uv
@@ -197,56 +147,86 @@ def _made(
     return made
 
 
-def _split(
-    inputs: TextureInputs, holdout: int
-) -> tuple[list[TextureView], list[tuple[Frame, ViewExposure | None]]]:
-    """Views to use, and views to judge by."""
-    if inputs.held_out:
-        return list(inputs.views), [(frame, None) for frame in inputs.held_out]
-    used = [v for i, v in enumerate(inputs.views) if i % holdout != holdout - 1]
-    kept = [v for i, v in enumerate(inputs.views) if i % holdout == holdout - 1]
-    return used, [(view.frame, view.exposure) for view in kept]
-
-
-def _super_resolved(
-    work: _Work, start_pages: Pages, stream: FootprintStream, iterations: int
-) -> list[np.ndarray]:
-    start = time.monotonic()
-    pages = [enlarged(page, _FACTOR) for page in start_pages]
-    difference = 0.0
-    for _ in range(iterations):
-        pages, difference = back_projected(pages, stream)
-    work.judge("super_resolution", _texture(pages, work.unwrapped), start, difference)
+def _improved(
+    run: StageRun,
+    inputs: TextureInputs,
+    made: TextureSet,
+    steps: Steps,
+    padding_px: int,
+    holdout: int,
+) -> list[BetterPage]:
+    fit_views, _ = _split(inputs, holdout)
+    works = [
+        BetterPageWork(made, page, inputs.views, fit_views, padding_px, steps)
+        for page in range(made.atlas.pages)
+    ]
+    pages = [page for page in run(BETTER_PAGE, works) if page is not None]
+    if run.failures:
+        raise run.error("textures could not be optimised")
     return pages
 
 
-def _filled(pages: Pages, unwrapped: UnwrappedMesh, config: TextureConfig) -> Pages:
-    """Fills what is around the charts."""
-    whole: Pages = []
-    for number, page in enumerate(pages):
-        side = page.shape[0]
-        at = texels_on_pages(unwrapped, number, side, float(config.texture_padding_px))
-        filled = np.zeros(page.shape[:2], bool)
-        filled[at.row, at.column] = True
-        mean = page[filled].mean(axis=0) if filled.any() else np.full(3, 128.0)
-        whole.append(spread(page, nearest_filled(filled), mean))
-    return whole
+def _split(
+    inputs: TextureInputs, holdout: int
+) -> tuple[tuple[int, ...], list[tuple[Frame, ViewExposure | None]]]:
+    """Ids of the views to fit to, and views to judge by."""
+    if inputs.held_out:
+        ids = tuple(view.frame.view_id for view in inputs.views)
+        return ids, [(frame, None) for frame in inputs.held_out]
+    used = [v.frame.view_id for i, v in enumerate(inputs.views) if i % holdout != holdout - 1]
+    kept = [v for i, v in enumerate(inputs.views) if i % holdout == holdout - 1]
+    return tuple(used), [(view.frame, view.exposure) for view in kept]
 
 
-def _texture(pages: Pages, unwrapped: UnwrappedMesh) -> Texture:
+def _judged(
+    run: StageRun,
+    inputs: TextureInputs,
+    made: TextureSet,
+    pages: Sequence[BetterPage],
+    holdout: int,
+) -> list[OptimizationStep]:
+    _, judges = _split(inputs, holdout)
+    frames, exposures = tuple(f for f, _ in judges), tuple(e for _, e in judges)
+    start: Step = "baked"
+    names: list[Step] = [start, *(step.step for step in pages[0].steps)]
+    works = [
+        JudgeWork(made, _pictures(made, pages, name), name, frames, exposures, inputs.views)
+        for name in names
+    ]
+    found = run(JUDGE, works)
+    record = list[OptimizationStep]()
+    for number, (name, judgement) in enumerate(zip(names, found, strict=True)):
+        if judgement is None:
+            raise run.error("textures could not be judged")
+        side_px, amount = made.atlas.side_px, None
+        if number:
+            side_px, amount = pages[0].steps[number - 1].side_px, _amount(pages, number - 1)
+        score = judgement.held_out
+        record.append(
+            OptimizationStep(
+                name, side_px, score.psnr_db, score.ssim, judgement.seam_levels, amount
+            )
+        )
+        _logger.info("%s", record[-1])
+    return record
+
+
+def _pictures(made: TextureSet, pages: Sequence[BetterPage], step: Step) -> tuple[StoredPage, ...]:
+    if step == "baked":
+        return tuple(StoredPage(page.artifact, "albedo") for page in made.pages)
+    return tuple(StoredPage(page.artifact, step) for page in pages)
+
+
+def _amount(pages: Sequence[BetterPage], number: int) -> float | None:
+    amounts = [page.steps[number].amount for page in pages]
+    known = [(a, page.faces) for a, page in zip(amounts, pages, strict=True) if a is not None]
+    faces = sum(count for _, count in known)
+    return sum(amount * count for amount, count in known) / faces if faces else None
+
+
+def _albedo(bench: Bench, pages: Sequence[BetterPage]) -> Texture:
     return Texture(
         "albedo",
-        tuple(_bytes(page) for page in pages),
-        tuple(_covered(unwrapped, number, page.shape[0]) for number, page in enumerate(pages)),
+        tuple(read_page(bench, page.artifact, page.steps[-1].step) for page in pages),
+        tuple(read_page(bench, page.artifact, COVERED)[..., 0] > 0 for page in pages),
     )
-
-
-def _bytes(page: Float32[np.ndarray, "h w 3"]) -> np.ndarray:
-    return np.clip(np.rint(page), 0, 255).astype(np.uint8)
-
-
-def _covered(unwrapped: UnwrappedMesh, page: int, side_px: int) -> np.ndarray:
-    at = texels_on_pages(unwrapped, page, side_px, 0.0)
-    covered = np.zeros((side_px, side_px), bool)
-    covered[at.row, at.column] = at.inside
-    return covered

@@ -114,7 +114,7 @@ def read_page(bench: Bench, key: ArtifactKey, name: str) -> UInt8[np.ndarray, "h
         StoreError: it is missing or damaged.
     """
     data = np.frombuffer(bench.store.read(key, f"{name}.png"), np.uint8)
-    colored = name in ("albedo", "normal")
+    colored = name not in ("roughness", COVERED)
     image = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB if colored else cv2.IMREAD_GRAYSCALE)
     if image is None:
         raise StoreError(

@@ -15,7 +15,8 @@ from worldloom.inline import InlineRunner
 from worldloom.scene import ReconstructedScene, Texture
 from worldloom.stage import Failure, Progress, R, Runner, Stage, W
 from worldloom.texture._config import SMALLEST_PAGE_PX, TextureConfig
-from worldloom.texture._method import load_maps, load_unwrapped, texture_surface
+from worldloom.texture._inputs import TextureInputs
+from worldloom.texture._method import TextureSet, load_maps, load_unwrapped, texture_surface
 from worldloom.texture._record import (
     RECORD,
     bench_of,
@@ -41,6 +42,15 @@ class StageRun:
         outcomes = self.runner.map(stage, works, self.on_progress)
         self.failures += [outcome.failure for outcome in outcomes if outcome.failure is not None]
         return [outcome.value for outcome in outcomes]
+
+    def error(self, what: str) -> ReconstructionError:
+        """Returns an error that tells of the first failure."""
+        failure = self.failures[0]
+        return ReconstructionError(
+            f"{what}: {failure.stage} of {failure.subject}: {failure.message}",
+            stage=failure.stage,
+            failed=len(self.failures),
+        )
 
 
 def bake_textures(
@@ -71,21 +81,13 @@ def bake_textures(
     """
     settings = config or texture_config(scene)
     bench_config = bench_of(scene, store_uri)
-    opened = (runner or _inline)(bench_config)
+    opened = (runner or inline_runner)(bench_config)
     try:
         bench = InlineRunner(bench_config).bench
         inputs = load_inputs(bench, scene)
-        run = StageRun(opened, on_progress)
-        made = texture_surface(run, inputs, settings)
+        made = made_textures(StageRun(opened, on_progress), inputs, settings)
     finally:
         opened.close()
-    if made is None or run.failures:
-        failure = run.failures[0]
-        raise ReconstructionError(
-            f"textures could not be made: {failure.stage} of {failure.subject}: {failure.message}",
-            stage=failure.stage,
-            failed=len(run.failures),
-        )
     record = plain_record(record_textures(bench, inputs, made))
     evidence = {**_part(scene, "evidence"), RECORD: record}
     parameters = {**_part(scene, "parameters"), "texture": asdict(settings)}
@@ -97,11 +99,24 @@ def bake_textures(
     )
 
 
+def made_textures(run: StageRun, inputs: TextureInputs, config: TextureConfig) -> TextureSet:
+    """Returns references to textures, found or made.
+
+    Raises:
+        ReconstructionError: a step failed.
+    """
+    made = texture_surface(run, inputs, config)
+    if made is None or run.failures:
+        raise run.error("textures could not be made")
+    return made
+
+
 def _part(scene: ReconstructedScene, name: str) -> dict[str, object]:
     return cast("dict[str, object]", scene.metadata.get(name, {}))
 
 
-def _inline(bench: BenchConfig) -> Runner:
+def inline_runner(bench: BenchConfig) -> Runner:
+    """Returns a runner in this process, on all its cores."""
     return InlineRunner(bench, workers=len(os.sched_getaffinity(0)))
 
 

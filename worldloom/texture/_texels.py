@@ -30,6 +30,10 @@ class Texels:
     def __len__(self) -> int:
         return len(self.face)
 
+    def taken(self, rows: Bool[np.ndarray, "n"]) -> "Texels":
+        """Returns some of the texels."""
+        return Texels(**{name: values[rows] for name, values in vars(self).items()})
+
 
 def texels_of(atlas: AtlasArrays, faces: slice, side_px: int, padding_px: int) -> Texels:
     """Returns the texels of the charts of one part, chart by chart, from below, left to right.
