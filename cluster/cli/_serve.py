@@ -119,17 +119,15 @@ class Serve:
             WorldloomError: it cannot be started, or its queue broke.
         """
         # Other commands need not wait for gRPC and the database.
-        from cluster.gateway import redaction
+        from cluster.gateway import interpreter, redaction
         from cluster.gateway.core import open_core
         from cluster.gateway.server import Gateway
 
-        # Threads that hash and write let the loop in sooner than after the usual 5 ms.
-        sys.setswitchinterval(0.001)
         redaction.install()
         logging.getLogger("cluster").setLevel(logging.INFO)
         face = self._face()
         core = open_core(self._config(), self._launcher())
-        asyncio.run(_served(Gateway(core, face), face, stdout, self.json))
+        interpreter.run(_served(Gateway(core, face), face, stdout, self.json))
 
     def _face(self) -> "Face":
         from cluster.gateway.config import Tls

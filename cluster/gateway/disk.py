@@ -2,19 +2,29 @@
 
 import asyncio
 import errno
+import fcntl
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import google_crc32c
+import numpy as np
 
 from cluster.gateway.identifiers import shown
-from worldloom.errors import ChecksumError, ConfigError, NotFoundError, QuotaError
+from worldloom.errors import (
+    ChecksumError,
+    ConfigError,
+    NotFoundError,
+    PreconditionError,
+    QuotaError,
+)
 
+Buffer = bytes | memoryview
 T = TypeVar("T")
 PIECE_BYTES = 1 << 20
 _THREADS = 4
@@ -52,31 +62,84 @@ class Copied:
     sha256: bytes
 
 
-def write_part(path: Path, offset: int, data: bytes, crc32c: int) -> None:
-    """Writes a part of a file, where its checksum is right.
+def make_draft(path: Path) -> None:
+    """Makes the empty file that parts are written into; one that is there stays."""
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o640))
+
+
+def write_part(path: Path, offset: int, data: Buffer, crc32c: int) -> None:
+    """Writes a part of a draft, where its checksum is right.
 
     Raises:
         ChecksumError: it is not what was sent.
+        PreconditionError: the draft is being made an asset, or is none any more.
         QuotaError: the disk is full.
     """
-    if google_crc32c.value(data) != crc32c:
+    # The library takes no views; an array over one it takes without a copy.
+    content: Any = np.frombuffer(data, np.uint8)
+    if google_crc32c.value(content) != crc32c:
         raise ChecksumError(
             f"the part at {offset} is not what its CRC32C says; send it again",
             name=path.name,
             offset=offset,
         )
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o640)
-    try:
+    with _locked(path, os.O_WRONLY, fcntl.LOCK_SH) as fd:
         view = memoryview(data)
-        while view:
-            written = os.pwrite(fd, view, offset)
-            view, offset = view[written:], offset + written
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise QuotaError(
-                "the disk of the service is full; try again later", subject="disk"
-            ) from error
-        raise
+        try:
+            while view:
+                written = os.pwrite(fd, view, offset)
+                view, offset = view[written:], offset + written
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise QuotaError(
+                    "the disk of the service is full; try again later", subject="disk"
+                ) from error
+            raise
+
+
+def settle(draft: Path, target: Path, sha256: bytes) -> bool:
+    """Moves a draft to its place, where it has the right content.
+
+    Nothing is written into it from the moment on that it is read: writers, of other gateways too,
+    hold its lock as well. Where it was moved before, the file in its place is what is looked at.
+
+    Returns:
+        Whether the file in its place is the right one.
+
+    Raises:
+        PreconditionError: a part of it is being written.
+    """
+    if not target.exists():
+        with _locked(draft, os.O_RDWR, fcntl.LOCK_EX) as fd:
+            with os.fdopen(os.dup(fd), "rb") as stream:
+                if hashlib.file_digest(stream, "sha256").digest() != sha256:
+                    return False
+            target.parent.mkdir(parents=True, exist_ok=True)
+            draft.replace(target)
+            return True
+    with target.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").digest() == sha256
+
+
+@contextmanager
+def _locked(path: Path, flags: int, lock: int) -> Generator[int]:
+    """Opens a draft and locks it as long as it is open."""
+    refused = PreconditionError(
+        f"uploads/{path.name} takes no more parts, or is being written; GetUpload says how it is",
+        name=path.name,
+    )
+    try:
+        fd = os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError as error:
+        raise refused from error
+    try:
+        fcntl.flock(fd, lock | fcntl.LOCK_NB)
+        # Between opening and locking it may have been moved to its place.
+        if os.stat(path).st_ino != os.fstat(fd).st_ino:
+            raise refused
+        yield fd
+    except (BlockingIOError, FileNotFoundError) as error:
+        raise refused from error
     finally:
         os.close(fd)
 
@@ -135,19 +198,6 @@ def _open_below(folder: Path, parts: Sequence[str]) -> int:
         os.close(fd)
         raise missing_file
     return fd
-
-
-def digest_of(path: Path) -> bytes:
-    """Returns the SHA-256 of a file."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").digest()
-
-
-def move(draft: Path, target: Path) -> None:
-    """Moves a file to its place; where that was done before, nothing is left to do."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if draft.exists():
-        draft.replace(target)
 
 
 def read_piece(fd: int, offset: int, count: int) -> Piece:

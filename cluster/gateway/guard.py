@@ -5,7 +5,7 @@ import contextvars
 import logging
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, NoReturn
 
@@ -57,9 +57,17 @@ class Guard(grpc.aio.ServerInterceptor):
         tokens: None where every caller is let in as `LOCAL`.
         quotas: How many calls a caller may have at a time.
         meters: Where calls are counted.
+        readers: What reads the requests of a method in the place of its own deserializer.
     """
 
-    def __init__(self, tokens: Tokens | None, quotas: Quotas, meters: Meters) -> None:
+    def __init__(
+        self,
+        tokens: Tokens | None,
+        quotas: Quotas,
+        meters: Meters,
+        readers: Mapping[str, Callable[[bytes], Any]],
+    ) -> None:
+        self._readers = readers
         self._tokens = tokens
         self._quotas = quotas
         self._meters = meters
@@ -119,7 +127,7 @@ class Guard(grpc.aio.ServerInterceptor):
 
     def _guarded(self, handler: Any, method: str, principal: Principal) -> Any:
         """The handler with everything around it; its kind stays."""
-        deserialize = _tolerant(handler.request_deserializer)
+        deserialize = _tolerant(self._readers.get(method, handler.request_deserializer))
         if handler.response_streaming:
             stream = handler.stream_stream if handler.request_streaming else handler.unary_stream
             make = (

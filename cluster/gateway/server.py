@@ -18,7 +18,7 @@ from cluster.gateway.config import Tls
 from cluster.gateway.core import Core
 from cluster.gateway.guard import Guard
 from cluster.gateway.pages import application
-from cluster.gateway.servicers import SERVICES, add_servicers
+from cluster.gateway.servicers import READERS, SERVICES, add_servicers
 from cluster.gateway.tls import Certificates
 from cluster.web.config import WebConfig
 from worldloom.errors import ConfigError
@@ -95,7 +95,8 @@ class Gateway:
             ConfigError: the address cannot be listened on, or a certificate cannot be used.
         """
         core, face = self._core, self._face
-        guard = Guard(core.tokens if face.auth else None, core.config.quotas, core.meters)
+        tokens = core.tokens if face.auth else None
+        guard = Guard(tokens, core.config.quotas, core.meters, READERS)
         server = grpc.aio.server(
             interceptors=[guard],
             options=_options(core.config.max_part_bytes),
