@@ -46,6 +46,10 @@ class JobLimits:
     """Data memory of a job's process, MiB; None: no bound."""
     job_hours: float | None = 48.0
     """Time of one try of a job, hours; None: no bound."""
+    decoder_mib: int = 4096
+    """Address space of the process that opens the media of a job first, MiB."""
+    decoder_s: float = 900.0
+    """Time of that process, seconds."""
     max_pixels: int = 64_000_000
     """Pixels of a frame that a job takes."""
     max_frames: int = 20_000
@@ -172,6 +176,8 @@ class Serve:
             bounds=Bounds(
                 memory_mib=limits.job_memory_mib,
                 duration_s=None if limits.job_hours is None else limits.job_hours * 3600,
+                decoder_mib=limits.decoder_mib,
+                decoder_s=limits.decoder_s,
                 max_pixels=limits.max_pixels,
                 max_frames=limits.max_frames,
                 max_video_s=limits.max_video_s,
@@ -181,10 +187,10 @@ class Serve:
 
     def _launcher(self) -> "LauncherFactory":
         if self.ray_address is not None:
-            from cluster.gateway.ray_jobs import RayJobs
+            from cluster.gateway.ray_jobs import RayLauncher
 
             address = self.ray_address
-            return lambda _folders: RayJobs(address)
+            return lambda _folders: RayLauncher(address)
         from cluster.gateway.local_processes import LocalProcesses
 
         return lambda folders: LocalProcesses(folders.job)

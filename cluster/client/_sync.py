@@ -13,7 +13,16 @@ from cluster.client._channel import ClientTls
 from cluster.client._transfer import TransferProgress, no_progress
 from cluster.gateway.convert import WatchedEvent
 from cluster.gateway.records import AssetRecord, JobRecord, Priority, QuotaRecord, SceneRecord
-from cluster.worker.task import CameraSpec, CloudSpec, MeshSpec, ReconstructSpec, RefineSpec
+from cluster.worker.task import (
+    CameraSpec,
+    CloudSpec,
+    MeshSpec,
+    OptimizeSpec,
+    ReconstructSpec,
+    RefineSpec,
+    RenderSpec,
+    SplatSpec,
+)
 
 T = TypeVar("T")
 
@@ -169,6 +178,18 @@ class Client(AbstractContextManager["Client"]):
     def export_cameras(self, scene_id: str, spec: CameraSpec) -> JobRecord:
         """Begins the export of cameras."""
         return self._run(self._client.export_cameras(scene_id, spec))
+
+    def export_splats(self, scene_id: str, spec: SplatSpec) -> JobRecord:
+        """Begins the export of splats."""
+        return self._run(self._client.export_splats(scene_id, spec))
+
+    def optimize_textures(self, scene_id: str, spec: OptimizeSpec) -> JobRecord:
+        """Begins to make textures sharper."""
+        return self._run(self._client.optimize_textures(scene_id, spec))
+
+    def render_views(self, scene_id: str, spec: RenderSpec) -> JobRecord:
+        """Begins to render views."""
+        return self._run(self._client.render_views(scene_id, spec))
 
     def refine_mesh(self, scene_id: str, spec: RefineSpec) -> JobRecord:
         """Begins the refinement of a mesh."""

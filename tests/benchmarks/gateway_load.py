@@ -12,6 +12,7 @@ import json
 import math
 import os
 import random
+import resource
 import signal
 import subprocess
 import sys
@@ -227,6 +228,7 @@ def measure(options: argparse.Namespace) -> dict[str, float]:
             memory_mib = watched_memory(server.pid, options.seconds)
             gateway_s = cpu_s(server.pid) - before_s
             said = {part: json.loads(child.communicate()[0]) for part, child in parts.items()}
+            used = resource.getrusage(resource.RUSAGE_CHILDREN)
         finally:
             server.send_signal(signal.SIGTERM)
             server.communicate(timeout=60)
@@ -247,6 +249,7 @@ def measure(options: argparse.Namespace) -> dict[str, float]:
         "memory_first_mib": float(np.median(memory_mib[:third])),
         "memory_last_mib": float(np.median(memory_mib[-third:])),
         "gateway_cpu_s": gateway_s,
+        "clients_cpu_s": used.ru_utime + used.ru_stime,
         "machine_load": os.getloadavg()[0],
     }
 
