@@ -16,6 +16,7 @@ from worldloom.errors import ConfigError, RunnerError
 if TYPE_CHECKING:
     from cluster.gateway.config import GatewayConfig
     from cluster.gateway.core import LauncherFactory
+    from cluster.gateway.imports import ImportRoot
     from cluster.gateway.server import Face, Gateway
 
 DATABASE_VARIABLE = "WORLDLOOM_DATABASE_URL"
@@ -93,8 +94,8 @@ class Serve:
     """Allow an address beyond loopback without TLS, behind a proxy that does it."""
     auth: bool = True
     """Ask for tokens; without on loopback only."""
-    import_root: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=PATH ...")] = ()
-    """Folders that assets may be imported from, by name."""
+    import_root: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=PLACE ...")] = ()
+    """Folders, s3:// and gs:// places that assets may be imported from, by name."""
     max_running: int = 1
     """Jobs that run at a time."""
     max_attempts: int = 3
@@ -222,11 +223,17 @@ async def _served(gateway: "Gateway", face: "Face", stdout: TextIO, as_json: boo
         await gateway.drain()
 
 
-def _root(text: str) -> tuple[str, Path]:
-    name, equals, path = text.partition("=")
-    folder = Path(path)
-    if not (name and equals and folder.is_dir()):
+def _root(text: str) -> "tuple[str, ImportRoot]":
+    from cluster.gateway.imports import Bucket
+
+    name, equals, place = text.partition("=")
+    if name and equals and "://" in place:
+        return name, Bucket(place)
+    folder = Path(place)
+    if not (name and equals and place and folder.is_dir()):
         raise ConfigError(
-            f"--import-root {text} must be NAME=PATH of a folder that is there", field="import_root"
+            f"--import-root {name}=... must be NAME=PLACE: a folder that is there, "
+            "s3://BUCKET/PREFIX or gs://BUCKET/PREFIX",
+            field="import_root",
         )
     return name, folder.resolve()

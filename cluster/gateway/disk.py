@@ -5,7 +5,7 @@ import errno
 import fcntl
 import hashlib
 import os
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,11 +15,8 @@ from typing import Any, TypeVar
 import google_crc32c
 import numpy as np
 
-from cluster.gateway.identifiers import shown
 from worldloom.errors import (
     ChecksumError,
-    ConfigError,
-    NotFoundError,
     PreconditionError,
     QuotaError,
 )
@@ -31,10 +28,14 @@ _THREADS = 4
 
 
 class Disk:
-    """Threads that wait for the disk instead of the loop."""
+    """Threads that wait for the disk instead of the loop.
 
-    def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="disk")
+    Args:
+        threads: How many.
+    """
+
+    def __init__(self, threads: int = _THREADS) -> None:
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="disk")
 
     async def run(self, function: Callable[[], T]) -> T:
         """Runs a function in a thread."""
@@ -52,14 +53,6 @@ class Piece:
     offset: int
     data: bytes
     crc32c: int
-
-
-@dataclass(frozen=True)
-class Copied:
-    """A file that was copied."""
-
-    size_bytes: int
-    sha256: bytes
 
 
 def make_draft(path: Path) -> None:
@@ -142,62 +135,6 @@ def _locked(path: Path, flags: int, lock: int) -> Generator[int]:
         raise refused from error
     finally:
         os.close(fd)
-
-
-def copy_in(folder: Path, parts: Sequence[str], target: Path, most_bytes: int) -> Copied:
-    """Copies a file below a folder; no link on the way to it is followed.
-
-    Args:
-        folder: Allowed by the operator.
-        parts: Names on the way to the file.
-        target: The copy.
-        most_bytes: It may not be larger.
-
-    Raises:
-        NotFoundError: there is no such file.
-        QuotaError: it is too large.
-        ConfigError: it is empty.
-    """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    digest = hashlib.sha256()
-    size = 0
-    with os.fdopen(_open_below(folder, parts), "rb") as source, target.open("wb") as copy:
-        while piece := source.read(PIECE_BYTES):
-            size += len(piece)
-            if size > most_bytes:
-                target.unlink()
-                raise QuotaError(f"the file is above {most_bytes} bytes", subject="bytes")
-            digest.update(piece)
-            copy.write(piece)
-    if not size:
-        target.unlink()
-        raise ConfigError("the file is empty", field="object")
-    return Copied(size, digest.digest())
-
-
-def _open_below(folder: Path, parts: Sequence[str]) -> int:
-    """Opens a file below a folder; no link on the way is followed, so none leads outside."""
-    missing_file = NotFoundError(
-        f"there is no file {shown('/'.join(parts))} below this import root", name="/".join(parts)
-    )
-    at = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        for part in parts[:-1]:
-            flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-            below = os.open(part, flags, dir_fd=at)
-            os.close(at)
-            at = below
-        fd = os.open(
-            parts[-1], os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=at
-        )
-    except OSError as error:
-        raise missing_file from error
-    finally:
-        os.close(at)
-    if not os.path.isfile(f"/proc/self/fd/{fd}"):
-        os.close(fd)
-        raise missing_file
-    return fd
 
 
 def read_piece(fd: int, offset: int, count: int) -> Piece:

@@ -136,6 +136,7 @@ class Gateway:
         if self._http is not None:
             await self._http.cleanup()
         self._core.disk.close()
+        self._core.assets.close()
         self._core.database.close()
 
     async def _start_http(self, address: str) -> None:

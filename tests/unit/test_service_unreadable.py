@@ -20,15 +20,17 @@ def test_a_job_that_cannot_be_read_fails_and_the_queue_goes_on(tmp_path: Path):
         jobs = [await create(job_request(asset), metadata=who) for _ in range(3)]
         ids = [job.name.partition("/")[2] for job in jobs]
         await begun(gateway, ids[0])
-        for job_id, text in ((ids[1], '{"kind": "dream"}'), (ids[2], None)):
-            if text is not None:
-                change = update(JOBS).where(JOBS.c.id == job_id).values(spec=text)
-                await gateway.core.database.write(lambda connection, c=change: connection.execute(c))
+        change = update(JOBS).where(JOBS.c.id == ids[1]).values(spec='{"kind": "dream"}')
+        await gateway.core.database.write(lambda connection: connection.execute(change))
         gateway.launcher.end(ids[0], Outcome(TaskError("PlanError", "no overlap")))
         watch = pb2.WatchReconstructionJobRequest(name=jobs[1].name)
         events = [m.event async for m in stub.jobs.WatchReconstructionJob(watch, metadata=who)]
         assert events[-1].state_change.error.reason == "INPUT"
         assert "another version" in events[-1].state_change.error.message
+        found = await stub.jobs.ListReconstructionJobs(
+            pb2.ListReconstructionJobsRequest(), metadata=who
+        )
+        assert [bool(job.inputs) for job in found.reconstruction_jobs] == [True, False, True]
         async with asyncio.timeout(20):
             await begun(gateway, ids[2])
 

@@ -22,7 +22,7 @@ from cluster.rpc import job_pb2, operation_service_pb2, reconstruction_service_p
 from cluster.worker.events import StageMark
 from cluster.worker.task import InputSpec, JobKind, ReconstructSpec
 from worldloom.config import Density
-from worldloom.errors import ConfigError
+from worldloom.errors import ConfigError, InputError
 
 _MOST_INPUTS = 100
 
@@ -228,6 +228,19 @@ def spec_to_pb(
     )
 
 
+def _wanted(job: JobRecord) -> reconstruction_service_pb2.ReconstructionJob:
+    """What a job was asked to do; of one that another version kept, its name alone."""
+    try:
+        spec = spec_from_text(job.spec).reconstruct
+    except InputError:
+        return reconstruction_service_pb2.ReconstructionJob(
+            display_name=job.display_name, priority=wire(_PRIORITY_NUMBERS[job.priority])
+        )
+    if spec is None:
+        raise ValueError(f"job {job.id} is no reconstruction")
+    return spec_to_pb(spec, job.priority)
+
+
 def job_to_pb(
     job: JobRecord, *, is_created: bool = True
 ) -> reconstruction_service_pb2.ReconstructionJob:
@@ -237,10 +250,7 @@ def job_to_pb(
         job: The record.
         is_created: False for the answer to a dry run, which has no name.
     """
-    spec = spec_from_text(job.spec).reconstruct
-    if spec is None:
-        raise ValueError(f"job {job.id} is no reconstruction")
-    message = spec_to_pb(spec, job.priority)
+    message = _wanted(job)
     message.state = state_to_pb(job.state)
     message.degraded = job.degraded
     message.attempt_count = job.attempts
