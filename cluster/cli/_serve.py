@@ -106,6 +106,8 @@ class Serve:
     """Days that an asset is kept."""
     drain_s: float = 20.0
     """How long calls may take to end after SIGTERM, seconds."""
+    traces: bool = False
+    """Send OpenTelemetry traces to where OTEL_EXPORTER_OTLP_ENDPOINT says; needs the extra otel."""
     json: bool = False
     """Write the address as one JSON object to stdout when it listens."""
     shares: Annotated[Shares, tyro.conf.arg(name="")] = field(default_factory=Shares)
@@ -137,6 +139,7 @@ class Serve:
     def _face(self) -> "Face":
         from cluster.gateway.config import Tls
         from cluster.gateway.server import Face
+        from cluster.tracing import exporting
 
         tls = None
         if self.tls_cert is not None and self.tls_key is not None:
@@ -149,6 +152,7 @@ class Serve:
             plaintext=self.plaintext,
             auth=self.auth,
             drain_s=self.drain_s,
+            traces=exporting("worldloom-gateway") if self.traces else None,
         )
 
     def _config(self) -> "GatewayConfig":

@@ -1,7 +1,7 @@
 """The client for asyncio."""
 
 import uuid
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from types import TracebackType
@@ -67,6 +67,7 @@ class AsyncClient(AbstractAsyncContextManager["AsyncClient"]):
         parallel: Parts of a file that are under way at a time.
         retry_s: How long a call is tried again.
         timeout_s: How long one try of a call may take.
+        interceptors: Of gRPC, around all calls: `aio_client_interceptors()` of OpenTelemetry, say.
 
     Raises:
         ConfigError: the token would go to another machine in the clear.
@@ -82,9 +83,16 @@ class AsyncClient(AbstractAsyncContextManager["AsyncClient"]):
         parallel: int = 4,
         retry_s: float = 60.0,
         timeout_s: float = 300.0,
+        interceptors: Sequence[grpc.aio.ClientInterceptor] = (),
     ) -> None:
         self._channel = Channel(
-            address, token, tls=tls, plaintext=plaintext, retry_s=retry_s, timeout_s=timeout_s
+            address,
+            token,
+            tls=tls,
+            plaintext=plaintext,
+            retry_s=retry_s,
+            timeout_s=timeout_s,
+            interceptors=interceptors,
         )
         wire = self._channel.wire
         self._transfer = Transfer(self._channel, parallel)

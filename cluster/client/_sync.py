@@ -2,11 +2,13 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncGenerator, Coroutine, Generator
+from collections.abc import AsyncGenerator, Coroutine, Generator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
+
+import grpc.aio
 
 from cluster.client._async import AsyncClient
 from cluster.client._channel import ClientTls
@@ -38,6 +40,7 @@ class Client(AbstractContextManager["Client"]):
         parallel: Parts of a file that are under way at a time.
         retry_s: How long a call is tried again while the service is not there.
         timeout_s: How long one try of a call may take.
+        interceptors: Of gRPC, around all calls: `aio_client_interceptors()` of OpenTelemetry, say.
 
     Raises:
         ConfigError: the token would go to another machine in the clear.
@@ -53,6 +56,7 @@ class Client(AbstractContextManager["Client"]):
         parallel: int = 4,
         retry_s: float = 60.0,
         timeout_s: float = 300.0,
+        interceptors: Sequence[grpc.aio.ClientInterceptor] = (),
     ) -> None:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(
@@ -69,6 +73,7 @@ class Client(AbstractContextManager["Client"]):
                 parallel=parallel,
                 retry_s=retry_s,
                 timeout_s=timeout_s,
+                interceptors=interceptors,
             )
 
         try:

@@ -24,6 +24,7 @@ from cluster.gateway.records import EventContent, JobFault, State, encoded
 from cluster.gateway.specs import spec_from_text
 from cluster.gateway.status import fault_of
 from cluster.gateway.tables import ASSETS, JOBS
+from cluster.tracing import PARENT_VARIABLE
 from cluster.worker.events import EventsRead, read_events
 from cluster.worker.task import Outcome, TaskError, load_outcome
 from worldloom.errors import InputError, WorldloomError
@@ -211,7 +212,8 @@ class Supervisor:
         folder = await asyncio.to_thread(self._folders.prepare, row["id"], spec, names)
         command = (*ENTRYPOINT, str(folder.resolve()))
         metadata = {"worldloom-job": row["id"], "worldloom-principal": row["principal"]}
-        await asyncio.to_thread(self._launcher.submit, command, launch_id, {}, metadata)
+        env = {} if row["trace"] is None else {PARENT_VARIABLE: row["trace"]}
+        await asyncio.to_thread(self._launcher.submit, command, launch_id, env, metadata)
         now_s = self._clock()
         change = update(JOBS).where(JOBS.c.id == row["id"]).values(attempt_s=now_s)
         await self._database.write(lambda connection: connection.execute(change))
