@@ -62,6 +62,8 @@ class GatewayConfig:
     """GPUs that a job is charged for while it runs."""
     store_uri: str | None = None
     """Root of the artifact store; None: a folder in each scene."""
+    request_s: float = 120.0
+    """How long a request may take to come, seconds: a part, at the slowest."""
     max_part_bytes: int = 4 << 20
     """Greatest part of an upload."""
     max_asset_bytes: int = 32 << 30

@@ -102,7 +102,7 @@ class Gateway:
         """
         core, face = self._core, self._face
         tokens = core.tokens if face.auth else None
-        guard = Guard(tokens, core.config.quotas, core.meters, READERS)
+        guard = Guard(tokens, core.config.quotas, core.meters, core.config.request_s, READERS)
         server = grpc.aio.server(
             # The guard is inside: what it refuses is a span as well.
             interceptors=[*_tracing(face.traces), guard],

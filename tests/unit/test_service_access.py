@@ -1,5 +1,7 @@
 """Who may call what, and what comes of calls that make no sense."""
 
+import asyncio
+from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
 
@@ -150,3 +152,39 @@ def test_malformed_requests_get_the_right_kind_of_code(tmp_path: Path):
         assert {code for _, code in counts} <= ALLOWED
 
     played(tmp_path, test)
+
+
+def test_who_sends_nothing_or_too_slowly_is_sent_away_and_counted(tmp_path: Path):
+    method = "/worldloom.v1.AssetService/UploadPart"
+
+    async def test(gateway: Running) -> None:
+        who = gateway.token()
+        held = asyncio.Event()
+
+        async def nothing() -> AsyncGenerator[bytes]:
+            await held.wait()
+            yield b""
+
+        async def empty() -> AsyncGenerator[bytes]:
+            for message in ():
+                yield message
+
+        def call(requests: AsyncGenerator[bytes]) -> Any:
+            return gateway.channel.stream_unary(method)(requests, metadata=who, timeout=20)
+
+        slow = [call(nothing()) for _ in range(3)]
+        codes = [(await failure(item)).code() for item in slow]
+        # Of two places both were held; the third call found none.
+        assert sorted(code.name for code in codes) == [
+            "RESOURCE_EXHAUSTED",
+            "UNAVAILABLE",
+            "UNAVAILABLE",
+        ]
+        assert (await failure(call(empty()))).code() is grpc.StatusCode.INVALID_ARGUMENT
+        held.set()
+        quota = await stubs(gateway).assets.GetQuota(
+            asset_service_pb2.GetQuotaRequest(), metadata=who
+        )
+        assert quota.limit_bytes > 0
+
+    played(tmp_path, test, request_s=0.5, quotas=Quotas(max_calls=2))

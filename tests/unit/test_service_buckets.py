@@ -1,18 +1,17 @@
-"""Imports from object stores: S3 by moto on loopback, and what is read of the API of GCS."""
+"""Imports from object stores: what is read of the APIs of S3 and GCS, on loopback."""
 
 import hashlib
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import unquote, urlsplit
 
-import boto3
 import grpc
 import pytest
-from moto.server import ThreadedMotoServer
 
 from cluster.cli._serve import _root
 from cluster.gateway.config import Quotas
@@ -25,25 +24,66 @@ from worldloom.errors import ConfigError, NotFoundError, QuotaError, ServiceErro
 VIDEO = bytes(range(256)) * 9000
 
 
+class S3(BaseHTTPRequestHandler):
+    """HeadObject, GetObject with ranges and ListObjectsV2 of one bucket, as S3 answers them."""
+
+    objects: ClassVar = {
+        "/films/shown/day/a.mp4": VIDEO,
+        "/films/shown/empty.mp4": b"",
+        "/films/hidden/b.mp4": b"hidden",
+    }
+
+    def do_HEAD(self) -> None:
+        content = self.objects.get(unquote(urlsplit(self.path).path))
+        self.send_response(404 if content is None else 200)
+        self.send_header("Content-Length", str(len(content or b"")))
+        self.send_header("Last-Modified", "Thu, 01 Jan 2026 00:00:00 GMT")
+        self.end_headers()
+
+    def do_GET(self) -> None:
+        parts = urlsplit(self.path)
+        content = self.objects.get(unquote(parts.path))
+        if "list-type=2" in parts.query:
+            answer(self, 200, b"<ListBucketResult><KeyCount>0</KeyCount></ListBucketResult>")
+        elif content is None:
+            answer(self, 404, b"<Error><Code>NoSuchKey</Code></Error>")
+        elif "Range" in self.headers:
+            first, _, last = self.headers["Range"].removeprefix("bytes=").partition("-")
+            answer(self, 206, content[int(first) : int(last) + 1 if last else None])
+        else:
+            answer(self, 200, content)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+        return
+
+
+def answer(handler: BaseHTTPRequestHandler, code: int, body: bytes, kind: str = "a/b") -> None:
+    handler.send_response(code)
+    handler.send_header("Content-Type", kind)
+    handler.send_header("Content-Length", str(len(body)))
+    handler.end_headers()
+    handler.wfile.write(body)
+
+
+@contextmanager
+def serving(handler: type[BaseHTTPRequestHandler]) -> Generator[str]:
+    """A server on loopback, and its address."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
 @pytest.fixture(scope="module")
 def s3() -> Iterator[Bucket]:
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    client: Any = boto3.client(
-        "s3",
-        endpoint_url=f"http://{host}:{port}",
-        aws_access_key_id="key",
-        aws_secret_access_key="secret",
-        region_name="us-east-1",
-    )
-    client.create_bucket(Bucket="films")
-    client.put_object(Bucket="films", Key="shown/day/a.mp4", Body=VIDEO)
-    client.put_object(Bucket="films", Key="shown/empty.mp4", Body=b"")
-    client.put_object(Bucket="films", Key="hidden/b.mp4", Body=b"hidden")
-    options = f"scheme=http&endpoint_override={host}:{port}&region=us-east-1"
-    yield Bucket(f"s3://key:secret@films/shown?{options}")
-    server.stop()
+    with serving(S3) as address:
+        options = f"scheme=http&endpoint_override={address}&region=us-east-1"
+        yield Bucket(f"s3://key:secret@films/shown?{options}")
 
 
 def test_a_file_of_a_bucket_becomes_an_asset_and_nothing_beside_it(s3: Bucket, tmp_path: Path):
@@ -103,9 +143,9 @@ class Gcs(BaseHTTPRequestHandler):
         parts = urlsplit(self.path)
         path = unquote(parts.path)
         if not path.endswith("films/o/shown/a.mp4") and not path.endswith("films/shown/a.mp4"):
-            self.answer(404, b'{"error": {"code": 404, "message": "no such object"}}')
+            answer(self, 404, b'{"error": {"code": 404, "message": "no such object"}}')
         elif "alt=media" in parts.query or "/o/" not in path:
-            self.answer(200, VIDEO, "application/octet-stream")
+            answer(self, 200, VIDEO, "application/octet-stream")
         else:
             about = {
                 "kind": "storage#object",
@@ -115,38 +155,23 @@ class Gcs(BaseHTTPRequestHandler):
                 "generation": "1",
                 "updated": "2026-01-01T00:00:00Z",
             }
-            self.answer(200, json.dumps(about).encode())
-
-    def answer(self, code: int, body: bytes, kind: str = "application/json") -> None:
-        self.send_response(code)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+            answer(self, 200, json.dumps(about).encode())
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
         return
 
 
 def test_a_file_of_google_cloud_storage_is_copied(tmp_path: Path):
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Gcs)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    port = server.server_address[1]
-    bucket = Bucket(
-        f"gs://anonymous@films/shown?scheme=http&endpoint_override=127.0.0.1:{port}"
-        "&retry_limit_seconds=3"
-    )
-    try:
+    with serving(Gcs) as address:
+        bucket = Bucket(
+            f"gs://anonymous@films/shown?scheme=http&endpoint_override={address}"
+            "&retry_limit_seconds=3"
+        )
         made = copy_in(bucket, ["a.mp4"], tmp_path / "copy", len(VIDEO), lambda: False)
         assert made.sha256 == hashlib.sha256(VIDEO).digest()
         assert (tmp_path / "copy").read_bytes() == VIDEO
         with pytest.raises(NotFoundError):
             copy_in(bucket, ["b.mp4"], tmp_path / "none", 10, lambda: False)
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 @pytest.mark.parametrize(
