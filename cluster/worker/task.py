@@ -8,7 +8,7 @@ import msgspec
 
 from worldloom.cameras import TrajectoryFormat
 from worldloom.codec import from_json, to_json
-from worldloom.config import Density, ReconstructionConfig
+from worldloom.config import Density, Method, ReconstructionConfig
 from worldloom.errors import InputError
 from worldloom.export import Axes, CloudFormat, MeshFormat, SplatFormat
 from worldloom.texture import TextureConfig
@@ -47,6 +47,7 @@ class ReconstructSpec:
 
     inputs: tuple[InputSpec, ...]
     title: str = ""
+    method: Method = "mvs"
     resolution_px: int = 640
     point_density: Density = "medium"
     refine_depth: bool = True
@@ -65,6 +66,7 @@ class ReconstructSpec:
             ConfigError: they cannot work.
         """
         return ReconstructionConfig(
+            method=self.method,
             resolution=self.resolution_px,
             depth_estimation=self.refine_depth,
             refine_poses=self.refine_poses,

@@ -159,6 +159,7 @@ SPECS = st.builds(
     ReconstructSpec,
     inputs=st.lists(st.builds(InputSpec, IDS, IDS), min_size=1, max_size=3).map(tuple),
     title=st.text("abc äß", max_size=20),
+    method=st.sampled_from(["mvs", "splat", "hybrid", "neural"]),
     resolution_px=st.integers(64, 8192),
     point_density=st.sampled_from(["low", "medium", "high"]),
     refine_depth=st.booleans(),
