@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from cluster.gateway.launcher import LaunchState
 from cluster.gateway.records import Node
@@ -74,7 +75,7 @@ class RayLauncher:
 
         address = self._jobs.address
         try:
-            found = list_nodes(address=address, timeout=5, raise_on_missing_output=False)
+            found: Any = list_nodes(address=address, timeout=5, raise_on_missing_output=False)
         except (RayStateApiException, ConnectionError, RuntimeError) as error:
             _logger.warning("the nodes of %s cannot be listed: %s", address, error)
             return ()
