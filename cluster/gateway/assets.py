@@ -19,13 +19,13 @@ from cluster.gateway.identifiers import (
     page_token,
     shown,
 )
-from cluster.gateway.imports import copy_in
+from cluster.gateway.imports import Copied, ImportRoot, copy_in
 from cluster.gateway.ownership import asset_from_row, own_row, requested_row
 from cluster.gateway.quota import require_bytes, used
 from cluster.gateway.records import FINAL_STATES, AssetRecord, QuotaRecord
 from cluster.gateway.tables import ASSETS, JOB_ASSETS, JOBS
 from cluster.gateway.uploads import Uploads
-from worldloom.errors import ConfigError, NotFoundError, PreconditionError, QuotaError
+from worldloom.errors import ConfigError, NotFoundError, PreconditionError
 
 _IMPORTS = 2
 
@@ -77,31 +77,22 @@ class Assets:
         )
         if known is not None:
             return asset_from_row(known)
-        folder = self._config.import_roots.get(root)
-        if folder is None:
+        place = self._config.import_roots.get(root)
+        if place is None:
             raise NotFoundError(
                 f"there is no import root {shown(root)}; the operator names them", name=root
             )
-        parts = name.split("/")
-        if any(part in ("", ".", "..") or "\0" in part or "\\" in part for part in parts):
-            raise ConfigError(
-                "object must be a relative name without '..' and empty parts", field="object"
-            )
+        parts = _checked_parts(name)
         display_name = checked_file_name(parts[-1], "object")
         asset_id = new_id(self._clock())
         target = self._config.asset_path(asset_id)
-        quota = await self.quota(principal)
-        most = min(self._config.max_asset_bytes, max(0, quota.limit_bytes - quota.used_bytes))
-        given_up = threading.Event()
-        try:
-            copied = await self._imports.run(
-                lambda: copy_in(folder, parts, target, most, given_up.is_set)
-            )
-        finally:
-            # A call that was cancelled leaves its thread behind.
-            given_up.set()
+        copied = await self._copied(principal, place, parts, target)
 
         def register(connection: Connection) -> AssetRecord:
+            made = requested_row(connection, ASSETS, principal, request_id)
+            if made is not None:
+                # The same call was quicker.
+                return asset_from_row(made)
             require_bytes(connection, self._config.quotas, principal, copied.size_bytes)
             now_s = self._clock()
             row = {
@@ -117,11 +108,28 @@ class Assets:
             connection.execute(insert(ASSETS), row)
             return asset_from_row(row)
 
+        kept: AssetRecord | None = None
         try:
-            return await self._database.write(register)
-        except QuotaError:
-            await self._disk.run(lambda: target.unlink(missing_ok=True))
-            raise
+            kept = await self._database.write(register)
+            return kept
+        finally:
+            if kept is None or kept.id != asset_id:
+                await self._disk.run(lambda: target.unlink(missing_ok=True))
+
+    async def _copied(
+        self, principal: str, place: ImportRoot, parts: list[str], target: Path
+    ) -> Copied:
+        """Copies a file within what is left of the share of a caller."""
+        quota = await self.quota(principal)
+        most = min(self._config.max_asset_bytes, max(0, quota.limit_bytes - quota.used_bytes))
+        given_up = threading.Event()
+        try:
+            return await self._imports.run(
+                lambda: copy_in(place, parts, target, most, given_up.is_set)
+            )
+        finally:
+            # A call that was cancelled leaves its thread behind.
+            given_up.set()
 
     async def get(self, principal: str, asset_id: str) -> AssetRecord:
         """Returns an asset.
@@ -246,6 +254,15 @@ class Assets:
 
         await self._disk.run(remove)
         return len(paths)
+
+
+def _checked_parts(name: str) -> list[str]:
+    parts = name.split("/")
+    if any(part in ("", ".", "..") or "\0" in part or "\\" in part for part in parts):
+        raise ConfigError(
+            "object must be a relative name without '..' and empty parts", field="object"
+        )
+    return parts
 
 
 def _is_needed(connection: Connection, asset_id: str) -> bool:
