@@ -36,8 +36,8 @@ from worldloom.export import (
 )
 from worldloom.synthetic import SceneSpec, build_scene, write_scene
 
-pytestmark = pytest.mark.timeout(300)
-VIEWS = 6
+pytestmark = pytest.mark.timeout(600)
+VIEWS = 5
 
 
 class Service:
@@ -59,7 +59,7 @@ class Service:
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     folder = tmp_path_factory.mktemp("service")
-    spec = SceneSpec(layout="corner", frames=VIEWS, width_px=128, height_px=96, supersampling=1)
+    spec = SceneSpec(layout="corner", frames=VIEWS, width_px=96, height_px=72, supersampling=1)
     write_scene(build_scene(spec), folder / "corner")
     token = made_token(folder / "data")
     with serving(folder / "data") as (_, port), Client(f"127.0.0.1:{port}", token) as client:
@@ -67,9 +67,9 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         cameras = client.upload(folder / "corner" / "camera.json")
         wanted = ReconstructSpec(
             (InputSpec(media.id, cameras.id),),
-            resolution_px=128,
-            texture_resolution_px=256,
-            max_texture_faces=2000,
+            resolution_px=96,
+            texture_resolution_px=128,
+            max_texture_faces=500,
         )
         job = client.wait_job(client.create_job(wanted).id)
         assert job.state is State.SUCCEEDED, job.fault
