@@ -257,24 +257,19 @@ def _tolerant(deserialize: Callable[[bytes], Any] | None) -> Callable[[bytes], A
 
 
 def _refusal(handler: Any, status: status_pb2.Status) -> Any:
-    """A handler of the same kind that reads nothing and refuses."""
+    """A handler that answers in the same way, reads nothing, waits for nothing, and refuses."""
 
-    async def refuse(_request: Any, context: Any) -> NoReturn:
+    async def refuse(_requests: Any, context: Any) -> NoReturn:
         await _abort(context, status)
 
     if handler.response_streaming:
-        make = (
-            grpc.stream_stream_rpc_method_handler
-            if handler.request_streaming
-            else grpc.unary_stream_rpc_method_handler
-        )
 
-        async def refuse_stream(_request: Any, context: Any) -> AsyncGenerator[bytes]:
+        async def refuse_stream(_requests: Any, context: Any) -> AsyncGenerator[bytes]:
             await _abort(context, status)
             yield b""
 
-        return make(refuse_stream)
-    return grpc.unary_unary_rpc_method_handler(refuse)
+        return grpc.stream_stream_rpc_method_handler(refuse_stream)
+    return grpc.stream_unary_rpc_method_handler(refuse)
 
 
 def _code(status: status_pb2.Status) -> grpc.StatusCode:

@@ -181,10 +181,15 @@ def test_who_sends_nothing_or_too_slowly_is_sent_away_and_counted(tmp_path: Path
             "UNAVAILABLE",
         ]
         assert (await failure(call(empty()))).code() is grpc.StatusCode.INVALID_ARGUMENT
+        # Without a token nobody is waited for.
+        stranger = gateway.channel.stream_unary(method)(nothing(), timeout=20)
+        async with asyncio.timeout(0.4):
+            error = await failure(stranger)
+        assert error.code() is grpc.StatusCode.UNAUTHENTICATED
         held.set()
         quota = await stubs(gateway).assets.GetQuota(
             asset_service_pb2.GetQuotaRequest(), metadata=who
         )
         assert quota.limit_bytes > 0
 
-    played(tmp_path, test, request_s=0.5, quotas=Quotas(max_calls=2))
+    played(tmp_path, test, request_s=1.0, quotas=Quotas(max_calls=2))
