@@ -1,6 +1,7 @@
 """Who may call what, and what comes of calls that make no sense."""
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,16 @@ from tests.gateway import Running
 def test_every_method_has_its_scope_and_nothing_else_is_open():
     assert set(SCOPES) == set(METHODS)
     assert not OPEN_METHODS & set(METHODS)
+
+
+def test_the_table_of_scopes_in_the_guide_is_that_of_the_guard():
+    text = (Path(__file__).resolve().parents[2] / "docs" / "service.md").read_text()
+    row = re.compile(r"^\| (\w+) \| (\w+) \| `([a-z.]+)` \| UNAUTH", re.MULTILINE)
+    told = {
+        f"/worldloom.v1.{service}Service/{method}": scope
+        for service, method, scope in row.findall(text)
+    }
+    assert told == {method: str(scope) for method, scope in SCOPES.items()}
 
 
 def test_without_the_right_token_nothing_is_reached(tmp_path: Path):
