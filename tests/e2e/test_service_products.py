@@ -29,6 +29,7 @@ from worldloom.cameras import TrajectoryFormat
 from worldloom.export import (
     SPLAT_FORMATS,
     export_scene,
+    load_manifest,
     load_scene,
     read_splat_ply,
     read_splat_usd,
@@ -124,7 +125,7 @@ def test_splats_are_exported_in_every_format(service: Service, tmp_path: Path):
     # Training takes longer than a test may: this scene is given some.
     splats = gaussians(30)
     scene = replace(load_scene(service.scene_folder), splats=splats)
-    export_scene(scene, service.scene_folder)
+    export_scene(scene, service.scene_folder, load_manifest(service.scene_folder))
     readers = {"ply": read_splat_ply, "spz": read_spz} | dict.fromkeys(
         ("usda", "usdc", "usdz"), read_splat_usd
     )
