@@ -59,7 +59,7 @@ def test_splats_leave_in_every_format_of_the_exporter(scene: Path):
             assert len(readers[name](path)) == len(splats)
         else:
             assert b"KHR_gaussian_splatting" in path.read_bytes()
-    with pytest.raises(ExportError, match="unit"):
+    with pytest.raises(ConfigError, match="unit"):
         made(scene, JobKind.EXPORT_SPLATS, splats=SplatSpec("ply", unit_m=2.0))
 
 
