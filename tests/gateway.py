@@ -29,6 +29,7 @@ class PlayedJobs:
     folders: Folders
     states: dict[str, LaunchState] = field(default_factory=dict[str, LaunchState])
     commands: list[tuple[str, ...]] = field(default_factory=list[tuple[str, ...]])
+    variables: dict[str, dict[str, str]] = field(default_factory=dict[str, dict[str, str]])
 
     def submit(
         self,
@@ -39,6 +40,7 @@ class PlayedJobs:
     ) -> str:
         if submission_id not in self.states:
             self.commands.append(tuple(entrypoint))
+            self.variables[submission_id] = dict(env)
             self.states[submission_id] = LaunchState.RUNNING
         return submission_id
 

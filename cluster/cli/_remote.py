@@ -14,7 +14,7 @@ import tyro
 from cluster.cli._progress import duration_text
 from cluster.cli._summary import size_text
 from cluster.cli._terminal import write_json
-from worldloom.config import Density
+from worldloom.config import Density, Method
 from worldloom.errors import ConfigError, ReconstructionError
 
 if TYPE_CHECKING:
@@ -126,6 +126,8 @@ class RemoteCreate(_RemoteCommand):
     """Camera file; None where a scene folder holds its own."""
     title: str = ""
     """Name of the scene; empty: that of the file."""
+    method: Method = "mvs"
+    """How chunks are reconstructed: mvs, splat, hybrid or neural."""
     resolution: int = 640
     """Longer image side used for depth, pixels."""
     density: Density = "medium"
@@ -157,6 +159,7 @@ class RemoteCreate(_RemoteCommand):
         spec = ReconstructSpec(
             (InputSpec(media.id, cameras and cameras.id),),
             title=self.title or self.video.stem,
+            method=self.method,
             resolution_px=self.resolution,
             point_density=self.density,
             frame_step=self.every,

@@ -16,6 +16,7 @@ from worldloom.errors import ConfigError, RunnerError
 if TYPE_CHECKING:
     from cluster.gateway.config import GatewayConfig
     from cluster.gateway.core import LauncherFactory
+    from cluster.gateway.imports import ImportRoot
     from cluster.gateway.server import Face, Gateway
 
 DATABASE_VARIABLE = "WORLDLOOM_DATABASE_URL"
@@ -46,6 +47,10 @@ class JobLimits:
     """Data memory of a job's process, MiB; None: no bound."""
     job_hours: float | None = 48.0
     """Time of one try of a job, hours; None: no bound."""
+    decoder_mib: int = 4096
+    """Address space of the process that opens the media of a job first, MiB."""
+    decoder_s: float = 900.0
+    """Time of that process, seconds."""
     max_pixels: int = 64_000_000
     """Pixels of a frame that a job takes."""
     max_frames: int = 20_000
@@ -89,8 +94,8 @@ class Serve:
     """Allow an address beyond loopback without TLS, behind a proxy that does it."""
     auth: bool = True
     """Ask for tokens; without on loopback only."""
-    import_root: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=PATH ...")] = ()
-    """Folders that assets may be imported from, by name."""
+    import_root: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=PLACE ...")] = ()
+    """Folders, s3:// and gs:// places that assets may be imported from, by name."""
     max_running: int = 1
     """Jobs that run at a time."""
     max_attempts: int = 3
@@ -101,6 +106,8 @@ class Serve:
     """Days that an asset is kept."""
     drain_s: float = 20.0
     """How long calls may take to end after SIGTERM, seconds."""
+    traces: bool = False
+    """Send OpenTelemetry traces to where OTEL_EXPORTER_OTLP_ENDPOINT says; needs the extra otel."""
     json: bool = False
     """Write the address as one JSON object to stdout when it listens."""
     shares: Annotated[Shares, tyro.conf.arg(name="")] = field(default_factory=Shares)
@@ -119,21 +126,20 @@ class Serve:
             WorldloomError: it cannot be started, or its queue broke.
         """
         # Other commands need not wait for gRPC and the database.
-        from cluster.gateway import redaction
+        from cluster.gateway import interpreter, redaction
         from cluster.gateway.core import open_core
         from cluster.gateway.server import Gateway
 
-        # Threads that hash and write let the loop in sooner than after the usual 5 ms.
-        sys.setswitchinterval(0.001)
         redaction.install()
         logging.getLogger("cluster").setLevel(logging.INFO)
         face = self._face()
         core = open_core(self._config(), self._launcher())
-        asyncio.run(_served(Gateway(core, face), face, stdout, self.json))
+        interpreter.run(_served(Gateway(core, face), face, stdout, self.json))
 
     def _face(self) -> "Face":
         from cluster.gateway.config import Tls
         from cluster.gateway.server import Face
+        from cluster.tracing import exporting
 
         tls = None
         if self.tls_cert is not None and self.tls_key is not None:
@@ -146,6 +152,7 @@ class Serve:
             plaintext=self.plaintext,
             auth=self.auth,
             drain_s=self.drain_s,
+            traces=exporting("worldloom-gateway") if self.traces else None,
         )
 
     def _config(self) -> "GatewayConfig":
@@ -174,6 +181,8 @@ class Serve:
             bounds=Bounds(
                 memory_mib=limits.job_memory_mib,
                 duration_s=None if limits.job_hours is None else limits.job_hours * 3600,
+                decoder_mib=limits.decoder_mib,
+                decoder_s=limits.decoder_s,
                 max_pixels=limits.max_pixels,
                 max_frames=limits.max_frames,
                 max_video_s=limits.max_video_s,
@@ -183,10 +192,10 @@ class Serve:
 
     def _launcher(self) -> "LauncherFactory":
         if self.ray_address is not None:
-            from cluster.gateway.ray_jobs import RayJobs
+            from cluster.gateway.ray_jobs import RayLauncher
 
             address = self.ray_address
-            return lambda _folders: RayJobs(address)
+            return lambda _folders: RayLauncher(address)
         from cluster.gateway.local_processes import LocalProcesses
 
         return lambda folders: LocalProcesses(folders.job)
@@ -218,11 +227,17 @@ async def _served(gateway: "Gateway", face: "Face", stdout: TextIO, as_json: boo
         await gateway.drain()
 
 
-def _root(text: str) -> tuple[str, Path]:
-    name, equals, path = text.partition("=")
-    folder = Path(path)
-    if not (name and equals and folder.is_dir()):
+def _root(text: str) -> "tuple[str, ImportRoot]":
+    from cluster.gateway.imports import Bucket
+
+    name, equals, place = text.partition("=")
+    if name and equals and "://" in place:
+        return name, Bucket(place)
+    folder = Path(place)
+    if not (name and equals and place and folder.is_dir()):
         raise ConfigError(
-            f"--import-root {text} must be NAME=PATH of a folder that is there", field="import_root"
+            f"--import-root {name}=... must be NAME=PLACE: a folder that is there, "
+            "s3://BUCKET/PREFIX or gs://BUCKET/PREFIX",
+            field="import_root",
         )
     return name, folder.resolve()

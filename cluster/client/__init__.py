@@ -16,6 +16,8 @@ from cluster.worker.task import CameraSpec as CameraSpec
 from cluster.worker.task import CloudSpec as CloudSpec
 from cluster.worker.task import InputSpec as InputSpec
 from cluster.worker.task import MeshSpec as MeshSpec
+from cluster.worker.task import OptimizeSpec as OptimizeSpec
 from cluster.worker.task import ReconstructSpec as ReconstructSpec
 from cluster.worker.task import RefineSpec as RefineSpec
 from cluster.worker.task import RenderSpec as RenderSpec
+from cluster.worker.task import SplatSpec as SplatSpec

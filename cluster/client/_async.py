@@ -1,7 +1,7 @@
 """The client for asyncio."""
 
 import uuid
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from types import TracebackType
@@ -19,9 +19,13 @@ from cluster.gateway.convert import (
     job_from_pb,
     mesh_request,
     operation_from_pb,
+    optimize_request,
     quota_from_pb,
+    refine_request,
+    render_request,
     scene_from_pb,
     spec_to_pb,
+    splat_request,
     watched_from_pb,
 )
 from cluster.gateway.records import AssetRecord, JobRecord, Priority, QuotaRecord, SceneRecord
@@ -36,7 +40,16 @@ from cluster.rpc import (
     scene_service_pb2,
     scene_service_pb2_grpc,
 )
-from cluster.worker.task import CameraSpec, CloudSpec, MeshSpec, ReconstructSpec, RefineSpec
+from cluster.worker.task import (
+    CameraSpec,
+    CloudSpec,
+    MeshSpec,
+    OptimizeSpec,
+    ReconstructSpec,
+    RefineSpec,
+    RenderSpec,
+    SplatSpec,
+)
 from worldloom.errors import NotFoundError
 
 
@@ -54,6 +67,7 @@ class AsyncClient(AbstractAsyncContextManager["AsyncClient"]):
         parallel: Parts of a file that are under way at a time.
         retry_s: How long a call is tried again.
         timeout_s: How long one try of a call may take.
+        interceptors: Of gRPC, around all calls: `aio_client_interceptors()` of OpenTelemetry, say.
 
     Raises:
         ConfigError: the token would go to another machine in the clear.
@@ -69,9 +83,16 @@ class AsyncClient(AbstractAsyncContextManager["AsyncClient"]):
         parallel: int = 4,
         retry_s: float = 60.0,
         timeout_s: float = 300.0,
+        interceptors: Sequence[grpc.aio.ClientInterceptor] = (),
     ) -> None:
         self._channel = Channel(
-            address, token, tls=tls, plaintext=plaintext, retry_s=retry_s, timeout_s=timeout_s
+            address,
+            token,
+            tls=tls,
+            plaintext=plaintext,
+            retry_s=retry_s,
+            timeout_s=timeout_s,
+            interceptors=interceptors,
         )
         wire = self._channel.wire
         self._transfer = Transfer(self._channel, parallel)
@@ -209,21 +230,21 @@ class AsyncClient(AbstractAsyncContextManager["AsyncClient"]):
         """Begins the export of cameras."""
         return await self._begun(self._exports.ExportCameras, camera_request(scene_id, spec))
 
+    async def export_splats(self, scene_id: str, spec: SplatSpec) -> JobRecord:
+        """Begins the export of splats."""
+        return await self._begun(self._exports.ExportSplats, splat_request(scene_id, spec))
+
     async def refine_mesh(self, scene_id: str, spec: RefineSpec) -> JobRecord:
         """Begins the refinement of a mesh."""
-        formats = {
-            "glb": scene_service_pb2.REFINED_MESH_FORMAT_GLB,
-            "ply": scene_service_pb2.REFINED_MESH_FORMAT_PLY,
-        }
-        request = scene_service_pb2.RefineMeshRequest(
-            scene=f"scenes/{scene_id}",
-            remove_outliers=spec.remove_outliers,
-            smooth=spec.smooth,
-            fill_holes=spec.fill_holes,
-            simplify_share=spec.simplify_share,
-            format=formats[spec.format],
-        )
-        return await self._begun(self._scenes.RefineMesh, request)
+        return await self._begun(self._scenes.RefineMesh, refine_request(scene_id, spec))
+
+    async def optimize_textures(self, scene_id: str, spec: OptimizeSpec) -> JobRecord:
+        """Begins to make textures sharper."""
+        return await self._begun(self._scenes.OptimizeTextures, optimize_request(scene_id, spec))
+
+    async def render_views(self, scene_id: str, spec: RenderSpec) -> JobRecord:
+        """Begins to render views."""
+        return await self._begun(self._scenes.RenderViews, render_request(scene_id, spec))
 
     async def get_operation(self, operation_id: str) -> JobRecord:
         """Returns an operation."""

@@ -3,7 +3,7 @@
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -43,6 +43,7 @@ class Channel:
         plaintext: Allow a token to go to another machine without TLS.
         retry_s: How long a call is tried again while the service is not there.
         timeout_s: How long one try of a call may take.
+        interceptors: Of gRPC, around all calls: for traces, say.
 
     Raises:
         ConfigError: a token would go to another machine in the clear, or a certificate cannot be
@@ -58,6 +59,7 @@ class Channel:
         plaintext: bool,
         retry_s: float,
         timeout_s: float,
+        interceptors: Sequence[grpc.aio.ClientInterceptor] = (),
     ) -> None:
         host = address.rpartition(":")[0].strip("[]")
         is_near = host in ("localhost", "::1") or host.startswith("127.")
@@ -82,9 +84,13 @@ class Channel:
             ("grpc.keepalive_timeout_ms", 10_000),
         ]
         if tls is None:
-            self.wire = grpc.aio.insecure_channel(address, options=options)
+            self.wire = grpc.aio.insecure_channel(
+                address, options=options, interceptors=interceptors
+            )
         else:
-            self.wire = grpc.aio.secure_channel(address, _credentials(tls), options=options)
+            self.wire = grpc.aio.secure_channel(
+                address, _credentials(tls), options=options, interceptors=interceptors
+            )
 
     async def close(self) -> None:
         """Closes the connection."""

@@ -2,18 +2,29 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncGenerator, Coroutine, Generator
+from collections.abc import AsyncGenerator, Coroutine, Generator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
+
+import grpc.aio
 
 from cluster.client._async import AsyncClient
 from cluster.client._channel import ClientTls
 from cluster.client._transfer import TransferProgress, no_progress
 from cluster.gateway.convert import WatchedEvent
 from cluster.gateway.records import AssetRecord, JobRecord, Priority, QuotaRecord, SceneRecord
-from cluster.worker.task import CameraSpec, CloudSpec, MeshSpec, ReconstructSpec, RefineSpec
+from cluster.worker.task import (
+    CameraSpec,
+    CloudSpec,
+    MeshSpec,
+    OptimizeSpec,
+    ReconstructSpec,
+    RefineSpec,
+    RenderSpec,
+    SplatSpec,
+)
 
 T = TypeVar("T")
 
@@ -29,6 +40,7 @@ class Client(AbstractContextManager["Client"]):
         parallel: Parts of a file that are under way at a time.
         retry_s: How long a call is tried again while the service is not there.
         timeout_s: How long one try of a call may take.
+        interceptors: Of gRPC, around all calls: `aio_client_interceptors()` of OpenTelemetry, say.
 
     Raises:
         ConfigError: the token would go to another machine in the clear.
@@ -44,6 +56,7 @@ class Client(AbstractContextManager["Client"]):
         parallel: int = 4,
         retry_s: float = 60.0,
         timeout_s: float = 300.0,
+        interceptors: Sequence[grpc.aio.ClientInterceptor] = (),
     ) -> None:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(
@@ -60,6 +73,7 @@ class Client(AbstractContextManager["Client"]):
                 parallel=parallel,
                 retry_s=retry_s,
                 timeout_s=timeout_s,
+                interceptors=interceptors,
             )
 
         try:
@@ -169,6 +183,18 @@ class Client(AbstractContextManager["Client"]):
     def export_cameras(self, scene_id: str, spec: CameraSpec) -> JobRecord:
         """Begins the export of cameras."""
         return self._run(self._client.export_cameras(scene_id, spec))
+
+    def export_splats(self, scene_id: str, spec: SplatSpec) -> JobRecord:
+        """Begins the export of splats."""
+        return self._run(self._client.export_splats(scene_id, spec))
+
+    def optimize_textures(self, scene_id: str, spec: OptimizeSpec) -> JobRecord:
+        """Begins to make textures sharper."""
+        return self._run(self._client.optimize_textures(scene_id, spec))
+
+    def render_views(self, scene_id: str, spec: RenderSpec) -> JobRecord:
+        """Begins to render views."""
+        return self._run(self._client.render_views(scene_id, spec))
 
     def refine_mesh(self, scene_id: str, spec: RefineSpec) -> JobRecord:
         """Begins the refinement of a mesh."""

@@ -1,6 +1,7 @@
 """The files of callers."""
 
 import os
+import threading
 import time
 from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
@@ -9,7 +10,7 @@ from sqlalchemy import Connection, delete, insert, select
 
 from cluster.gateway.config import GatewayConfig
 from cluster.gateway.database import Database
-from cluster.gateway.disk import PIECE_BYTES, Disk, Piece, copy_in, read_piece
+from cluster.gateway.disk import PIECE_BYTES, Disk, Piece, read_piece
 from cluster.gateway.identifiers import (
     Page,
     PageRequest,
@@ -18,12 +19,15 @@ from cluster.gateway.identifiers import (
     page_token,
     shown,
 )
+from cluster.gateway.imports import Copied, ImportRoot, copy_in
 from cluster.gateway.ownership import asset_from_row, own_row, requested_row
 from cluster.gateway.quota import require_bytes, used
 from cluster.gateway.records import FINAL_STATES, AssetRecord, QuotaRecord
 from cluster.gateway.tables import ASSETS, JOB_ASSETS, JOBS
 from cluster.gateway.uploads import Uploads
-from worldloom.errors import ConfigError, NotFoundError, PreconditionError, QuotaError
+from worldloom.errors import ConfigError, NotFoundError, PreconditionError
+
+_IMPORTS = 2
 
 
 class Assets:
@@ -50,38 +54,45 @@ class Assets:
         self._disk = disk
         self._uploads = uploads
         self._clock = clock
+        # Threads of their own: a bucket that is slow holds no upload up.
+        self._imports = Disk(_IMPORTS)
+
+    def close(self) -> None:
+        """Ends the threads of imports, after what they do."""
+        self._imports.close()
 
     async def import_(
         self, principal: str, root: str, name: str, request_id: str | None
     ) -> AssetRecord:
-        """Makes an asset of a file below an allowed folder.
+        """Makes an asset of a file below an allowed folder or in an allowed bucket.
 
         Raises:
             ConfigError: the names make no sense.
             NotFoundError: there is no such folder or file.
             QuotaError: the file is above the share of the caller.
+            ServiceError: the bucket does not answer.
         """
         known = await self._database.read(
             lambda connection: requested_row(connection, ASSETS, principal, request_id)
         )
         if known is not None:
             return asset_from_row(known)
-        folder = self._config.import_roots.get(root)
-        if folder is None:
+        place = self._config.import_roots.get(root)
+        if place is None:
             raise NotFoundError(
                 f"there is no import root {shown(root)}; the operator names them", name=root
             )
-        parts = name.split("/")
-        if any(part in ("", ".", "..") or "\0" in part or "\\" in part for part in parts):
-            raise ConfigError(
-                "object must be a relative name without '..' and empty parts", field="object"
-            )
+        parts = _checked_parts(name)
         display_name = checked_file_name(parts[-1], "object")
         asset_id = new_id(self._clock())
-        target, most = self._config.asset_path(asset_id), self._config.max_asset_bytes
-        copied = await self._disk.run(lambda: copy_in(folder, parts, target, most))
+        target = self._config.asset_path(asset_id)
+        copied = await self._copied(principal, place, parts, target)
 
         def register(connection: Connection) -> AssetRecord:
+            made = requested_row(connection, ASSETS, principal, request_id)
+            if made is not None:
+                # The same call was quicker.
+                return asset_from_row(made)
             require_bytes(connection, self._config.quotas, principal, copied.size_bytes)
             now_s = self._clock()
             row = {
@@ -97,11 +108,28 @@ class Assets:
             connection.execute(insert(ASSETS), row)
             return asset_from_row(row)
 
+        kept: AssetRecord | None = None
         try:
-            return await self._database.write(register)
-        except QuotaError:
-            await self._disk.run(lambda: target.unlink(missing_ok=True))
-            raise
+            kept = await self._database.write(register)
+            return kept
+        finally:
+            if kept is None or kept.id != asset_id:
+                await self._disk.run(lambda: target.unlink(missing_ok=True))
+
+    async def _copied(
+        self, principal: str, place: ImportRoot, parts: list[str], target: Path
+    ) -> Copied:
+        """Copies a file within what is left of the share of a caller."""
+        quota = await self.quota(principal)
+        most = min(self._config.max_asset_bytes, max(0, quota.limit_bytes - quota.used_bytes))
+        given_up = threading.Event()
+        try:
+            return await self._imports.run(
+                lambda: copy_in(place, parts, target, most, given_up.is_set)
+            )
+        finally:
+            # A call that was cancelled leaves its thread behind.
+            given_up.set()
 
     async def get(self, principal: str, asset_id: str) -> AssetRecord:
         """Returns an asset.
@@ -226,6 +254,15 @@ class Assets:
 
         await self._disk.run(remove)
         return len(paths)
+
+
+def _checked_parts(name: str) -> list[str]:
+    parts = name.split("/")
+    if any(part in ("", ".", "..") or "\0" in part or "\\" in part for part in parts):
+        raise ConfigError(
+            "object must be a relative name without '..' and empty parts", field="object"
+        )
+    return parts
 
 
 def _is_needed(connection: Connection, asset_id: str) -> bool:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Literal
 
+from cluster.gateway.imports import ImportRoot
 from cluster.worker.task import Bounds
 from worldloom.errors import ConfigError
 
@@ -61,6 +62,8 @@ class GatewayConfig:
     """GPUs that a job is charged for while it runs."""
     store_uri: str | None = None
     """Root of the artifact store; None: a folder in each scene."""
+    request_s: float = 120.0
+    """How long a request may take to come, seconds: a part, at the slowest."""
     max_part_bytes: int = 4 << 20
     """Greatest part of an upload."""
     max_asset_bytes: int = 32 << 30
@@ -69,8 +72,8 @@ class GatewayConfig:
     """How long an upload is kept after its last part."""
     asset_lifetime_s: float = 30 * 86_400.0
     """How long an asset is kept."""
-    import_roots: dict[str, Path] = field(default_factory=dict[str, Path])
-    """Folders that assets may be imported from, by the name that callers use."""
+    import_roots: dict[str, ImportRoot] = field(default_factory=dict[str, ImportRoot])
+    """Folders and buckets that assets may be imported from, by the name that callers use."""
     quotas: Quotas = field(default_factory=Quotas)
     bounds: Bounds = field(default_factory=Bounds)
     """Of each job."""

@@ -35,6 +35,8 @@ class Database:
         self.is_sqlite = make_url(url).get_backend_name() == "sqlite"
         self._writing = _engine(url, self.is_sqlite, begin="BEGIN IMMEDIATE")
         self._reading = _engine(url, self.is_sqlite, begin="BEGIN")
+        self._standing: Connection | None = None
+        """Of the loop alone."""
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="database-writer")
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="database-reader")
         try:
@@ -50,10 +52,14 @@ class Database:
         """Runs a function that only reads, in a moment.
 
         SQLite answers from memory, and in WAL mode never waits for writers: it is asked on the
-        loop, without the way to a thread and back.
+        loop, without the way to a thread and back, and on a connection that stays: to take one from
+        the pool takes twice as long as an answer.
         """
         if self.is_sqlite:
-            return self.read_now(function)
+            if self._standing is None:
+                self._standing = self._reading.connect()
+            with self._standing.begin():
+                return function(self._standing)
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._readers, self.read_now, function)
 
@@ -78,6 +84,8 @@ class Database:
         """Ends the threads, after what they do, and closes the connections."""
         self._writer.shutdown()
         self._readers.shutdown()
+        if self._standing is not None:
+            self._standing.close()
         self._writing.dispose()
         self._reading.dispose()
 

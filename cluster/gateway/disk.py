@@ -2,29 +2,40 @@
 
 import asyncio
 import errno
+import fcntl
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import google_crc32c
+import numpy as np
 
-from cluster.gateway.identifiers import shown
-from worldloom.errors import ChecksumError, ConfigError, NotFoundError, QuotaError
+from worldloom.errors import (
+    ChecksumError,
+    PreconditionError,
+    QuotaError,
+)
 
+Buffer = bytes | memoryview
 T = TypeVar("T")
 PIECE_BYTES = 1 << 20
 _THREADS = 4
 
 
 class Disk:
-    """Threads that wait for the disk instead of the loop."""
+    """Threads that wait for the disk instead of the loop.
 
-    def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="disk")
+    Args:
+        threads: How many.
+    """
+
+    def __init__(self, threads: int = _THREADS) -> None:
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="disk")
 
     async def run(self, function: Callable[[], T]) -> T:
         """Runs a function in a thread."""
@@ -44,110 +55,86 @@ class Piece:
     crc32c: int
 
 
-@dataclass(frozen=True)
-class Copied:
-    """A file that was copied."""
-
-    size_bytes: int
-    sha256: bytes
+def make_draft(path: Path) -> None:
+    """Makes the empty file that parts are written into; one that is there stays."""
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o640))
 
 
-def write_part(path: Path, offset: int, data: bytes, crc32c: int) -> None:
-    """Writes a part of a file, where its checksum is right.
+def write_part(path: Path, offset: int, data: Buffer, crc32c: int) -> None:
+    """Writes a part of a draft, where its checksum is right.
 
     Raises:
         ChecksumError: it is not what was sent.
+        PreconditionError: the draft is being made an asset, or is none any more.
         QuotaError: the disk is full.
     """
-    if google_crc32c.value(data) != crc32c:
+    # The library takes no views; an array over one it takes without a copy.
+    content: Any = np.frombuffer(data, np.uint8)
+    if google_crc32c.value(content) != crc32c:
         raise ChecksumError(
             f"the part at {offset} is not what its CRC32C says; send it again",
             name=path.name,
             offset=offset,
         )
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o640)
-    try:
+    with _locked(path, os.O_WRONLY, fcntl.LOCK_SH) as fd:
         view = memoryview(data)
-        while view:
-            written = os.pwrite(fd, view, offset)
-            view, offset = view[written:], offset + written
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise QuotaError(
-                "the disk of the service is full; try again later", subject="disk"
-            ) from error
-        raise
-    finally:
-        os.close(fd)
+        try:
+            while view:
+                written = os.pwrite(fd, view, offset)
+                view, offset = view[written:], offset + written
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise QuotaError(
+                    "the disk of the service is full; try again later", subject="disk"
+                ) from error
+            raise
 
 
-def copy_in(folder: Path, parts: Sequence[str], target: Path, most_bytes: int) -> Copied:
-    """Copies a file below a folder; no link on the way to it is followed.
+def settle(draft: Path, target: Path, sha256: bytes) -> bool:
+    """Moves a draft to its place, where it has the right content.
 
-    Args:
-        folder: Allowed by the operator.
-        parts: Names on the way to the file.
-        target: The copy.
-        most_bytes: It may not be larger.
+    Nothing is written into it from the moment on that it is read: writers, of other gateways too,
+    hold its lock as well. Where it was moved before, the file in its place is what is looked at.
+
+    Returns:
+        Whether the file in its place is the right one.
 
     Raises:
-        NotFoundError: there is no such file.
-        QuotaError: it is too large.
-        ConfigError: it is empty.
+        PreconditionError: a part of it is being written.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    digest = hashlib.sha256()
-    size = 0
-    with os.fdopen(_open_below(folder, parts), "rb") as source, target.open("wb") as copy:
-        while piece := source.read(PIECE_BYTES):
-            size += len(piece)
-            if size > most_bytes:
-                target.unlink()
-                raise QuotaError(f"the file is above {most_bytes} bytes", subject="bytes")
-            digest.update(piece)
-            copy.write(piece)
-    if not size:
-        target.unlink()
-        raise ConfigError("the file is empty", field="object")
-    return Copied(size, digest.digest())
+    if not target.exists():
+        with _locked(draft, os.O_RDWR, fcntl.LOCK_EX) as fd:
+            with os.fdopen(os.dup(fd), "rb") as stream:
+                if hashlib.file_digest(stream, "sha256").digest() != sha256:
+                    return False
+            target.parent.mkdir(parents=True, exist_ok=True)
+            draft.replace(target)
+            return True
+    with target.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").digest() == sha256
 
 
-def _open_below(folder: Path, parts: Sequence[str]) -> int:
-    """Opens a file below a folder; no link on the way is followed, so none leads outside."""
-    missing_file = NotFoundError(
-        f"there is no file {shown('/'.join(parts))} below this import root", name="/".join(parts)
+@contextmanager
+def _locked(path: Path, flags: int, lock: int) -> Generator[int]:
+    """Opens a draft and locks it as long as it is open."""
+    refused = PreconditionError(
+        f"uploads/{path.name} takes no more parts, or is being written; GetUpload says how it is",
+        name=path.name,
     )
-    at = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        for part in parts[:-1]:
-            flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-            below = os.open(part, flags, dir_fd=at)
-            os.close(at)
-            at = below
-        fd = os.open(
-            parts[-1], os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=at
-        )
-    except OSError as error:
-        raise missing_file from error
+        fd = os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError as error:
+        raise refused from error
+    try:
+        fcntl.flock(fd, lock | fcntl.LOCK_NB)
+        # Between opening and locking it may have been moved to its place.
+        if os.stat(path).st_ino != os.fstat(fd).st_ino:
+            raise refused
+        yield fd
+    except (BlockingIOError, FileNotFoundError) as error:
+        raise refused from error
     finally:
-        os.close(at)
-    if not os.path.isfile(f"/proc/self/fd/{fd}"):
         os.close(fd)
-        raise missing_file
-    return fd
-
-
-def digest_of(path: Path) -> bytes:
-    """Returns the SHA-256 of a file."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").digest()
-
-
-def move(draft: Path, target: Path) -> None:
-    """Moves a file to its place; where that was done before, nothing is left to do."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if draft.exists():
-        draft.replace(target)
 
 
 def read_piece(fd: int, offset: int, count: int) -> Piece:

@@ -5,7 +5,7 @@ import contextvars
 import logging
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, NoReturn
 
@@ -57,9 +57,20 @@ class Guard(grpc.aio.ServerInterceptor):
         tokens: None where every caller is let in as `LOCAL`.
         quotas: How many calls a caller may have at a time.
         meters: Where calls are counted.
+        request_s: How long a request may take to come.
+        readers: What reads the requests of a method in the place of its own deserializer.
     """
 
-    def __init__(self, tokens: Tokens | None, quotas: Quotas, meters: Meters) -> None:
+    def __init__(
+        self,
+        tokens: Tokens | None,
+        quotas: Quotas,
+        meters: Meters,
+        request_s: float,
+        readers: Mapping[str, Callable[[bytes], Any]],
+    ) -> None:
+        self._readers = readers
+        self._request_s = request_s
         self._tokens = tokens
         self._quotas = quotas
         self._meters = meters
@@ -118,38 +129,60 @@ class Guard(grpc.aio.ServerInterceptor):
                 del counts[principal.name]
 
     def _guarded(self, handler: Any, method: str, principal: Principal) -> Any:
-        """The handler with everything around it; its kind stays."""
-        deserialize = _tolerant(handler.request_deserializer)
-        if handler.response_streaming:
-            stream = handler.stream_stream if handler.request_streaming else handler.unary_stream
-            make = (
-                grpc.stream_stream_rpc_method_handler
-                if handler.request_streaming
-                else grpc.unary_stream_rpc_method_handler
-            )
+        """The handler with everything around it.
 
-            async def streamed(request: Any, context: Any) -> AsyncGenerator[Any]:
+        On the wire a single request is a stream of one. Taken as that, a call is in our hands from
+        its first byte on, and who sends it drop by drop can be counted and sent away.
+        """
+        deserialize = _tolerant(self._readers.get(method, handler.request_deserializer))
+        if handler.request_streaming and not handler.response_streaming:
+            raise ServiceError(f"{method} takes a stream alone, which no method of ours does")
+        if handler.response_streaming:
+
+            async def streamed(requests: Any, context: Any) -> AsyncGenerator[Any]:
                 async with self._watched(method, context, None):
                     with self._counted(principal, is_stream=True):
-                        _require_message(request)
                         _caller.set(principal)
-                        async for message in stream(request, context):
+                        if handler.request_streaming:
+                            answers = handler.stream_stream(requests, context)
+                        else:
+                            answers = handler.unary_stream(await self._request(requests), context)
+                        async for message in answers:
                             yield message
 
-            return make(streamed, deserialize, handler.response_serializer)
+            return grpc.stream_stream_rpc_method_handler(
+                streamed, deserialize, handler.response_serializer
+            )
 
-        async def answered(request: Any, context: Any) -> Any:
+        async def answered(requests: Any, context: Any) -> Any:
             async with self._watched(method, context, _LONGEST_CALL_S):
                 with self._counted(principal, is_stream=False):
-                    _require_message(request)
+                    request = await self._request(requests)
                     _caller.set(principal)
                     return await handler.unary_unary(request, context)
 
-        if handler.request_streaming:
-            raise ServiceError(f"{method} takes a stream, which no method of ours does")
-        return grpc.unary_unary_rpc_method_handler(
+        return grpc.stream_unary_rpc_method_handler(
             answered, deserialize, handler.response_serializer
         )
+
+    async def _request(self, requests: AsyncIterator[Any]) -> Any:
+        """The one request of a call.
+
+        Raises:
+            ConfigError: there is none, or it is no message.
+            ServiceError: it does not come whole in time.
+        """
+        try:
+            async with asyncio.timeout(self._request_s):
+                request = await anext(requests, None)
+        except TimeoutError as error:
+            raise ServiceError(
+                f"the request did not come whole within {self._request_s:g} s; send smaller parts",
+                retry_s=_RETRY_S,
+            ) from error
+        if request is None or isinstance(request, _Malformed):
+            raise ConfigError("the request is no message of the type that this method takes")
+        return request
 
     @asynccontextmanager
     async def _watched(
@@ -223,30 +256,20 @@ def _tolerant(deserialize: Callable[[bytes], Any] | None) -> Callable[[bytes], A
     return read
 
 
-def _require_message(request: Any) -> None:
-    if isinstance(request, _Malformed):
-        raise ConfigError("the request is no message of the type that this method takes")
-
-
 def _refusal(handler: Any, status: status_pb2.Status) -> Any:
-    """A handler of the same kind that reads nothing and refuses."""
+    """A handler that answers in the same way, reads nothing, waits for nothing, and refuses."""
 
-    async def refuse(_request: Any, context: Any) -> NoReturn:
+    async def refuse(_requests: Any, context: Any) -> NoReturn:
         await _abort(context, status)
 
     if handler.response_streaming:
-        make = (
-            grpc.stream_stream_rpc_method_handler
-            if handler.request_streaming
-            else grpc.unary_stream_rpc_method_handler
-        )
 
-        async def refuse_stream(_request: Any, context: Any) -> AsyncGenerator[bytes]:
+        async def refuse_stream(_requests: Any, context: Any) -> AsyncGenerator[bytes]:
             await _abort(context, status)
             yield b""
 
-        return make(refuse_stream)
-    return grpc.unary_unary_rpc_method_handler(refuse)
+        return grpc.stream_stream_rpc_method_handler(refuse_stream)
+    return grpc.stream_unary_rpc_method_handler(refuse)
 
 
 def _code(status: status_pb2.Status) -> grpc.StatusCode:

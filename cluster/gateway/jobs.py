@@ -22,6 +22,7 @@ from cluster.gateway.records import (
 )
 from cluster.gateway.specs import JobSpec
 from cluster.gateway.tables import ASSETS, JOB_ASSETS, JOBS, SCENES
+from cluster.tracing import current_parent
 from cluster.worker.task import JobKind
 from worldloom.codec import digest
 from worldloom.errors import AlreadyExistsError, NotFoundError, PreconditionError
@@ -205,6 +206,7 @@ class Jobs:
             "progress": None,
             "last_sequence": 0,
             "events_offset": 0,
+            "trace": current_parent(),
         }
 
 

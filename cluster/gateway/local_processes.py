@@ -28,6 +28,10 @@ _KEPT_VARIABLES = (
 """What jobs get of our environment: not, for instance, the password of the database."""
 
 
+_TRACES = "OTEL_"
+"""Variables that say where traces go."""
+
+
 class LocalProcesses:
     """Starts each job as a process with a session of its own, which outlives the gateway.
 
@@ -60,7 +64,11 @@ class LocalProcesses:
             if not self.status(submission_id).has_ended:
                 return submission_id
             folder = self._folder_of(submission_id)
-            variables = {key: os.environ[key] for key in _KEPT_VARIABLES if key in os.environ}
+            variables = {
+                key: value
+                for key, value in os.environ.items()
+                if key in _KEPT_VARIABLES or key.startswith(_TRACES)
+            }
             command = [sys.executable, *entrypoint[1:]]
             try:
                 with (folder / LOG_FILE).open("ab") as log:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import grpc
 import grpc.aio
@@ -18,10 +19,13 @@ from cluster.gateway.config import Tls
 from cluster.gateway.core import Core
 from cluster.gateway.guard import Guard
 from cluster.gateway.pages import application
-from cluster.gateway.servicers import SERVICES, add_servicers
+from cluster.gateway.servicers import READERS, SERVICES, add_servicers
 from cluster.gateway.tls import Certificates
 from cluster.web.config import WebConfig
 from worldloom.errors import ConfigError
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import TracerProvider
 
 _logger = logging.getLogger(__name__)
 _OVERHEAD_BYTES = 64 << 10
@@ -46,6 +50,8 @@ class Face:
     """Ask for tokens."""
     drain_s: float = 20.0
     """How long calls may take to end."""
+    traces: "TracerProvider | None" = None
+    """Where spans of calls go; None: none are made."""
 
     def __post_init__(self) -> None:
         if self.is_exposed and self.tls is None and not self.plaintext:
@@ -95,9 +101,11 @@ class Gateway:
             ConfigError: the address cannot be listened on, or a certificate cannot be used.
         """
         core, face = self._core, self._face
-        guard = Guard(core.tokens if face.auth else None, core.config.quotas, core.meters)
+        tokens = core.tokens if face.auth else None
+        guard = Guard(tokens, core.config.quotas, core.meters, core.config.request_s, READERS)
         server = grpc.aio.server(
-            interceptors=[guard],
+            # The guard is inside: what it refuses is a span as well.
+            interceptors=[*_tracing(face.traces), guard],
             options=_options(core.config.max_part_bytes),
             maximum_concurrent_rpcs=_MOST_CALLS,
         )
@@ -134,7 +142,10 @@ class Gateway:
                 await self._queue
         if self._http is not None:
             await self._http.cleanup()
+        if self._face.traces is not None:
+            await asyncio.to_thread(self._face.traces.shutdown)
         self._core.disk.close()
+        self._core.assets.close()
         self._core.database.close()
 
     async def _start_http(self, address: str) -> None:
@@ -150,6 +161,19 @@ class Gateway:
                 f"{address} cannot be listened on ({error}); give another --http", field="http"
             ) from error
         self._http = runner
+
+
+def _tracing(traces: "TracerProvider | None") -> list[grpc.aio.ServerInterceptor]:
+    if traces is None:
+        return []
+    try:
+        from opentelemetry.instrumentation.grpc import aio_server_interceptor
+    except ImportError as error:
+        raise ConfigError(
+            f"traces need a package that is missing ({error.name}); pip install 'worldloom[otel]'",
+            field="traces",
+        ) from error
+    return [aio_server_interceptor(tracer_provider=traces)]
 
 
 def _options(max_part_bytes: int) -> list[tuple[str, int]]:

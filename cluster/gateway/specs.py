@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from cluster.gateway.config import GatewayConfig
 from cluster.worker.task import (
     CameraSpec,
@@ -18,6 +20,7 @@ from cluster.worker.task import (
     Task,
 )
 from worldloom.codec import from_json
+from worldloom.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -81,5 +84,15 @@ class JobSpec:
 
 
 def spec_from_text(text: str) -> JobSpec:
-    """Returns a spec as the table holds it."""
-    return from_json(text.encode(), JobSpec)
+    """Returns a spec as the table holds it.
+
+    Raises:
+        InputError: it was kept by a version that is not understood.
+    """
+    try:
+        return from_json(text.encode(), JobSpec)
+    except msgspec.DecodeError as error:
+        raise InputError(
+            f"what this job is asked to do cannot be read ({error}): another version of the "
+            "service kept it; create it again"
+        ) from error

@@ -24,9 +24,10 @@ from cluster.gateway.records import EventContent, JobFault, State, encoded
 from cluster.gateway.specs import spec_from_text
 from cluster.gateway.status import fault_of
 from cluster.gateway.tables import ASSETS, JOBS
+from cluster.tracing import PARENT_VARIABLE
 from cluster.worker.events import EventsRead, read_events
 from cluster.worker.task import Outcome, TaskError, load_outcome
-from worldloom.errors import WorldloomError
+from worldloom.errors import InputError, WorldloomError
 from worldloom.export import load_manifest
 
 _logger = logging.getLogger(__name__)
@@ -200,12 +201,19 @@ class Supervisor:
             await self._retry(row, launch_id)
 
     async def _launch(self, row: dict[str, Any], launch_id: str) -> None:
-        spec = spec_from_text(row["spec"])
+        try:
+            spec = spec_from_text(row["spec"])
+        except InputError as error:
+            # It will never be readable; tried again it would hold a place in the queue for ever.
+            fault = fault_of(TaskError(type(error).__name__, error.message))
+            await self._end(row, Ending(State.FAILED, fault=fault))
+            return
         names = await self._database.read(lambda connection: _names(connection, spec.assets))
         folder = await asyncio.to_thread(self._folders.prepare, row["id"], spec, names)
         command = (*ENTRYPOINT, str(folder.resolve()))
         metadata = {"worldloom-job": row["id"], "worldloom-principal": row["principal"]}
-        await asyncio.to_thread(self._launcher.submit, command, launch_id, {}, metadata)
+        env = {} if row["trace"] is None else {PARENT_VARIABLE: row["trace"]}
+        await asyncio.to_thread(self._launcher.submit, command, launch_id, env, metadata)
         now_s = self._clock()
         change = update(JOBS).where(JOBS.c.id == row["id"]).values(attempt_s=now_s)
         await self._database.write(lambda connection: connection.execute(change))

@@ -99,6 +99,7 @@ JOBS = Table(
     Column("events_offset", BigInteger, nullable=False),
     Column("gateway", String(64)),
     Column("lease_s", Float(53)),
+    Column("trace", String(64)),
     UniqueConstraint("principal", "request_id", name="jobs_request"),
     Index("jobs_principal", "principal", "id"),
     Index("jobs_state", "state", "id"),

@@ -1,9 +1,9 @@
 """Files under way: parts in any order, checked, and made an asset in the end."""
 
-import asyncio
 import hashlib
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from cluster.gateway.config import GatewayConfig
 from cluster.gateway.database import Database
-from cluster.gateway.disk import Disk, digest_of, move, write_part
+from cluster.gateway.disk import Buffer, Disk, make_draft, settle, write_part
 from cluster.gateway.identifiers import checked_file_name, new_id
 from cluster.gateway.ownership import asset_from_row, own_row, requested_row, reused
 from cluster.gateway.quota import require_bytes
@@ -21,6 +21,15 @@ from cluster.gateway.tables import ASSETS, PARTS, UPLOADS
 from worldloom.errors import ChecksumError, ConfigError, NotFoundError, PreconditionError
 
 _LEAST_LIFETIME_S = 60.0
+_MOST_KNOWN = 10_000
+
+
+@dataclass(frozen=True)
+class _Place:
+    """What never changes of an upload."""
+
+    principal: str
+    size_bytes: int
 
 
 class Uploads:
@@ -44,8 +53,7 @@ class Uploads:
         self._config = config
         self._disk = disk
         self._clock = clock
-        self._writing: dict[str, int] = {}
-        self._committing: dict[str, asyncio.Lock] = {}
+        self._places: dict[str, _Place] = {}
 
     async def start(
         self,
@@ -94,10 +102,13 @@ class Uploads:
             connection.execute(insert(UPLOADS), row)
             return _upload(connection, row | {"asset_id": None})
 
-        return await self._database.write(start)
+        upload = await self._database.write(start)
+        if upload.asset_id is None:
+            await self._disk.run(lambda: make_draft(self._config.uploads_folder / upload.id))
+        return upload
 
     async def write_part(
-        self, principal: str, upload_id: str, offset: int, data: bytes, crc32c: int
+        self, principal: str, upload_id: str, offset: int, data: Buffer, crc32c: int
     ) -> int:
         """Writes one part and returns how many bytes of the file are there.
 
@@ -105,7 +116,7 @@ class Uploads:
             ConfigError: the part lies outside of the file, or is empty or too large.
             ChecksumError: it is not what was sent.
             NotFoundError: there is no such upload of the caller.
-            PreconditionError: it is finished.
+            PreconditionError: it is finished, or just being committed.
             QuotaError: the disk is full.
         """
         if not 1 <= len(data) <= self._config.max_part_bytes:
@@ -113,26 +124,33 @@ class Uploads:
                 f"data must have 1 to {self._config.max_part_bytes} bytes, got {len(data)}",
                 field="data",
             )
-        upload = await self.get(principal, upload_id)
+        place = await self._place(principal, upload_id)
         end = offset + len(data)
-        if offset < 0 or end > upload.size_bytes:
+        if offset < 0 or end > place.size_bytes:
             raise ConfigError(
-                f"bytes {offset} to {end} are not within a file of {upload.size_bytes}",
+                f"bytes {offset} to {end} are not within a file of {place.size_bytes}",
                 field="offset_bytes",
             )
-        if upload.asset_id is not None or upload_id in self._committing:
-            raise PreconditionError(f"uploads/{upload_id} takes no more parts", name=upload_id)
         path = self._config.uploads_folder / upload_id
-        self._writing[upload_id] = self._writing.get(upload_id, 0) + 1
         try:
             await self._disk.run(lambda: write_part(path, offset, data, crc32c))
-            return await self._database.write(
-                lambda connection: self._received(connection, upload_id, Span(offset, end))
-            )
-        finally:
-            self._writing[upload_id] -= 1
-            if not self._writing[upload_id]:
-                del self._writing[upload_id]
+        except PreconditionError:
+            # Given up, it is no upload of anybody any more.
+            await self.get(principal, upload_id)
+            raise
+        return await self._database.write(
+            lambda connection: self._received(connection, upload_id, Span(offset, end))
+        )
+
+    async def _place(self, principal: str, upload_id: str) -> _Place:
+        """What is kept of an upload of a caller, so that a part asks the database once."""
+        place = self._places.get(upload_id)
+        if place is None or place.principal != principal:
+            upload = await self.get(principal, upload_id)
+            if len(self._places) >= _MOST_KNOWN:
+                self._places.clear()
+            place = self._places[upload_id] = _Place(principal, upload.size_bytes)
+        return place
 
     async def get(self, principal: str, upload_id: str) -> UploadRecord:
         """Says what of an upload is there.
@@ -152,19 +170,11 @@ class Uploads:
         Raises:
             ConfigError: the digest is no SHA-256.
             NotFoundError: there is no such upload of the caller.
-            PreconditionError: parts are missing, or are just being written.
+            PreconditionError: parts are missing, or one is just being written.
             ChecksumError: the file is not what the caller has; its parts are forgotten.
         """
         if len(sha256) != hashlib.sha256().digest_size:
             raise ConfigError(f"sha256 must have 32 bytes, got {len(sha256)}", field="sha256")
-        lock = self._committing.setdefault(upload_id, asyncio.Lock())
-        async with lock:
-            try:
-                return await self._commit(principal, upload_id, sha256)
-            finally:
-                self._committing.pop(upload_id, None)
-
-    async def _commit(self, principal: str, upload_id: str, sha256: bytes) -> AssetRecord:
         upload = await self.get(principal, upload_id)
         if upload.asset_id is not None:
             asset = await self._asset(principal, upload.asset_id)
@@ -172,19 +182,18 @@ class Uploads:
                 raise _altered(upload_id)
             return asset
         gaps = missing(upload.received, upload.size_bytes)
-        if gaps or upload_id in self._writing:
-            what = f"bytes {gaps[0].start} to {gaps[0].end}" if gaps else "a part under way"
+        if gaps:
             raise PreconditionError(
-                f"uploads/{upload_id} lacks {what}; GetUpload says what is there", name=upload_id
+                f"uploads/{upload_id} lacks bytes {gaps[0].start} to {gaps[0].end}; GetUpload says "
+                "what is there",
+                name=upload_id,
             )
         draft = self._config.uploads_folder / upload_id
         # The id of the asset is that of the upload, so that a commit that was cut off goes on.
         target = self._config.asset_path(upload_id)
-        found = await self._disk.run(lambda: digest_of(draft if draft.exists() else target))
-        if found != sha256:
+        if not await self._disk.run(lambda: settle(draft, target, sha256)):
             await self._database.write(lambda connection: _forget_parts(connection, upload_id))
             raise _altered(upload_id)
-        await self._disk.run(lambda: move(draft, target))
         return await self._database.write(
             lambda connection: self._register(connection, upload_id, sha256)
         )

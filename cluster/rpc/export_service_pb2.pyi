@@ -44,6 +44,11 @@ class SplatFormat(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     SPLAT_FORMAT_UNSPECIFIED: _ClassVar[SplatFormat]
     SPLAT_FORMAT_PLY: _ClassVar[SplatFormat]
+    SPLAT_FORMAT_SPZ: _ClassVar[SplatFormat]
+    SPLAT_FORMAT_GLB: _ClassVar[SplatFormat]
+    SPLAT_FORMAT_USDA: _ClassVar[SplatFormat]
+    SPLAT_FORMAT_USDC: _ClassVar[SplatFormat]
+    SPLAT_FORMAT_USDZ: _ClassVar[SplatFormat]
 
 class ExportAxes(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -78,6 +83,11 @@ CAMERA_FORMAT_OPENCV: CameraFormat
 CAMERA_FORMAT_TUM: CameraFormat
 SPLAT_FORMAT_UNSPECIFIED: SplatFormat
 SPLAT_FORMAT_PLY: SplatFormat
+SPLAT_FORMAT_SPZ: SplatFormat
+SPLAT_FORMAT_GLB: SplatFormat
+SPLAT_FORMAT_USDA: SplatFormat
+SPLAT_FORMAT_USDC: SplatFormat
+SPLAT_FORMAT_USDZ: SplatFormat
 EXPORT_AXES_UNSPECIFIED: ExportAxes
 EXPORT_AXES_FORMAT: ExportAxes
 EXPORT_AXES_WORLD: ExportAxes
@@ -119,14 +129,18 @@ class ExportPointCloudRequest(_message.Message):
     def __init__(self, scene: _Optional[str] = ..., format: _Optional[_Union[PointCloudFormat, str]] = ..., include_colors: _Optional[bool] = ..., include_normals: _Optional[bool] = ..., axes: _Optional[_Union[ExportAxes, str]] = ..., options: _Optional[_Union[_operation_service_pb2.OperationOptions, _Mapping]] = ...) -> None: ...
 
 class ExportSplatsRequest(_message.Message):
-    __slots__ = ("scene", "format", "options")
+    __slots__ = ("scene", "format", "options", "axes", "unit_m")
     SCENE_FIELD_NUMBER: _ClassVar[int]
     FORMAT_FIELD_NUMBER: _ClassVar[int]
     OPTIONS_FIELD_NUMBER: _ClassVar[int]
+    AXES_FIELD_NUMBER: _ClassVar[int]
+    UNIT_M_FIELD_NUMBER: _ClassVar[int]
     scene: str
     format: SplatFormat
     options: _operation_service_pb2.OperationOptions
-    def __init__(self, scene: _Optional[str] = ..., format: _Optional[_Union[SplatFormat, str]] = ..., options: _Optional[_Union[_operation_service_pb2.OperationOptions, _Mapping]] = ...) -> None: ...
+    axes: ExportAxes
+    unit_m: float
+    def __init__(self, scene: _Optional[str] = ..., format: _Optional[_Union[SplatFormat, str]] = ..., options: _Optional[_Union[_operation_service_pb2.OperationOptions, _Mapping]] = ..., axes: _Optional[_Union[ExportAxes, str]] = ..., unit_m: _Optional[float] = ...) -> None: ...
 
 class ExportCamerasRequest(_message.Message):
     __slots__ = ("scene", "format", "axes", "options")

@@ -17,6 +17,9 @@ class ReconstructionMethod(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     RECONSTRUCTION_METHOD_UNSPECIFIED: _ClassVar[ReconstructionMethod]
     RECONSTRUCTION_METHOD_MVS: _ClassVar[ReconstructionMethod]
+    RECONSTRUCTION_METHOD_SPLAT: _ClassVar[ReconstructionMethod]
+    RECONSTRUCTION_METHOD_HYBRID: _ClassVar[ReconstructionMethod]
+    RECONSTRUCTION_METHOD_NEURAL: _ClassVar[ReconstructionMethod]
 
 class PointDensity(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -26,6 +29,9 @@ class PointDensity(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     POINT_DENSITY_HIGH: _ClassVar[PointDensity]
 RECONSTRUCTION_METHOD_UNSPECIFIED: ReconstructionMethod
 RECONSTRUCTION_METHOD_MVS: ReconstructionMethod
+RECONSTRUCTION_METHOD_SPLAT: ReconstructionMethod
+RECONSTRUCTION_METHOD_HYBRID: ReconstructionMethod
+RECONSTRUCTION_METHOD_NEURAL: ReconstructionMethod
 POINT_DENSITY_UNSPECIFIED: PointDensity
 POINT_DENSITY_LOW: PointDensity
 POINT_DENSITY_MEDIUM: PointDensity

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
+from cluster.tracing import job_span
 from cluster.worker.confinement import Claim, confine
 from cluster.worker.events import EventWriter
 from cluster.worker.task import Outcome, Task, TaskError, load_task, save_outcome
@@ -59,7 +60,8 @@ def _outcome(folder: Path) -> Outcome:
     events = EventWriter(folder)
     logging.getLogger("worldloom").addHandler(events)
     try:
-        return _done(task, folder, events)
+        with job_span(task.kind.value):
+            return _done(task, folder, events)
     finally:
         logging.getLogger("worldloom").removeHandler(events)
         events.close()

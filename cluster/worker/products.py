@@ -91,7 +91,13 @@ def _make(task: Task, scene: ReconstructedScene, target: Path, events: EventWrit
         case Task(render=spec) if spec is not None:
             return _rendered(spec, scene, target, events)
         case Task(splats=spec) if spec is not None:
-            return export_splats(scene, target / f"splats.{spec.format}", spec.format)
+            return export_splats(
+                scene,
+                target / f"splats.{spec.format}",
+                spec.format,
+                axes=spec.axes,
+                unit_m=spec.unit_m,
+            )
         case _:
             raise ConfigError(f"a job of the kind {task.kind} needs its part of the task")
 

@@ -9,21 +9,20 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from cluster.worker.archive import is_archive, unpack
+from cluster.worker.decoder import INPUTS_FOLDER, limits_of
 from cluster.worker.events import EventWriter
-from cluster.worker.task import FileSpec, InputSpec, Outcome, ReconstructSpec, Task
+from cluster.worker.inspection import inspected_inputs
+from cluster.worker.task import Outcome, ReconstructSpec, Task
 from worldloom.api import ARTIFACTS_FOLDER, RunnerFactory, reconstruct_files
 from worldloom.bench import Bench
 from worldloom.depth import CHECK
 from worldloom.display import depth_picture, depth_span, existing_store, finished, shrunk
 from worldloom.export import load_manifest
-from worldloom.ingest import IngestLimits
 from worldloom.inline import InlineRunner
 from worldloom.stage import Progress
 
 _PREVIEW_WIDTH_PX = 480
 _MOST_DEPTH_PREVIEWS = 3
-INPUTS_FOLDER = "inputs"
 
 
 def reconstruct_job(
@@ -42,26 +41,18 @@ def reconstruct_job(
     """
     inputs_folder = folder / INPUTS_FOLDER
     shutil.rmtree(inputs_folder, ignore_errors=True)
-    inputs = [
-        _laid_out(source, task, inputs_folder / str(number))
-        for number, source in enumerate(spec.inputs)
-    ]
+    inputs = inspected_inputs(task, folder)
     out = Path(task.scene_folder)
     store_uri = task.store_uri or str(out / ARTIFACTS_FOLDER)
-    bounds = task.bounds
     reconstruct_files(
-        [media for media, _ in inputs],
+        [Path(item.media) for item in inputs],
         out,
         spec.config(),
-        trajectories=[trajectory for _, trajectory in inputs if trajectory is not None],
+        trajectories=[Path(item.trajectory) for item in inputs if item.trajectory is not None],
         every=spec.frame_step,
         runner=_runner(task),
         store_uri=store_uri,
-        limits=IngestLimits(
-            max_pixels=bounds.max_pixels,
-            max_frames=bounds.max_frames,
-            max_duration_s=bounds.max_video_s,
-        ),
+        limits=limits_of(task),
         on_progress=_with_previews(folder, store_uri, events),
     )
     shutil.rmtree(inputs_folder, ignore_errors=True)
@@ -75,28 +66,6 @@ def reconstruct_job(
             events,
         )
     return Outcome(degraded=load_manifest(out).degraded)
-
-
-def _laid_out(source: InputSpec, task: Task, folder: Path) -> tuple[Path, Path | None]:
-    """Media and trajectory of one input, under the names that their owner gave them."""
-    folder.mkdir(parents=True)
-    media = _placed(task.files[source.media], folder / "media")
-    if is_archive(media.name):
-        media = unpack(media, folder / "unpacked", task.bounds)
-    if source.trajectory is None:
-        return media, None
-    trajectory = _placed(task.files[source.trajectory], folder / "trajectory")
-    if is_archive(trajectory.name):
-        trajectory = unpack(trajectory, folder / "cameras", task.bounds)
-    return media, trajectory
-
-
-def _placed(file: FileSpec, folder: Path) -> Path:
-    folder.mkdir()
-    place = folder / file.name
-    # A link and no copy: assets never change.
-    os.symlink(file.path, place)
-    return place
 
 
 def _runner(task: Task) -> RunnerFactory:

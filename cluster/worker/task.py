@@ -8,9 +8,9 @@ import msgspec
 
 from worldloom.cameras import TrajectoryFormat
 from worldloom.codec import from_json, to_json
-from worldloom.config import Density, ReconstructionConfig
+from worldloom.config import Density, Method, ReconstructionConfig
 from worldloom.errors import InputError
-from worldloom.export import Axes, CloudFormat, MeshFormat
+from worldloom.export import Axes, CloudFormat, MeshFormat, SplatFormat
 from worldloom.texture import TextureConfig
 
 TASK_FILE = "task.json"
@@ -47,6 +47,7 @@ class ReconstructSpec:
 
     inputs: tuple[InputSpec, ...]
     title: str = ""
+    method: Method = "mvs"
     resolution_px: int = 640
     point_density: Density = "medium"
     refine_depth: bool = True
@@ -65,6 +66,7 @@ class ReconstructSpec:
             ConfigError: they cannot work.
         """
         return ReconstructionConfig(
+            method=self.method,
             resolution=self.resolution_px,
             depth_estimation=self.refine_depth,
             refine_poses=self.refine_poses,
@@ -104,7 +106,9 @@ class CloudSpec:
 class SplatSpec:
     """Splats to write."""
 
-    format: str
+    format: SplatFormat
+    axes: Axes = "format"
+    unit_m: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -159,6 +163,10 @@ class Bounds:
     """Data memory of the process; None: no bound."""
     duration_s: float | None = None
     """Time of one attempt; the process ends itself after it."""
+    decoder_mib: int = 4096
+    """Address space of the process that looks at the media first."""
+    decoder_s: float = 900.0
+    """Time of that process."""
     max_pixels: int = 64_000_000
     """Pixels of a frame."""
     max_frames: int = 20_000

@@ -9,8 +9,10 @@ import argparse
 import asyncio
 import hashlib
 import json
+import math
 import os
 import random
+import resource
 import signal
 import subprocess
 import sys
@@ -37,6 +39,8 @@ JOBS = 10
 PART_BYTES = 4 << 20
 FILE_PARTS = 16
 _LATE_S = 10.0
+_KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_": str(256 << 20)}
+"""The clients work for the kernel as little as they can: they share its cores with the gateway."""
 
 
 @dataclass
@@ -84,24 +88,39 @@ class Load:
                     break
         call.cancel()
 
-    async def upload(self, end_s: float, data: bytes) -> None:
-        """Uploads files one after the other, with their checksums, and deletes them."""
-        stub: Any = asset_service_pb2_grpc.AssetServiceStub(self.channels[1])
+    async def upload(self, n: int, end_s: float, rate: float) -> None:
+        """Uploads files one after the other, with their checksums, and deletes them.
+
+        The data of a part are in the message once and for all: the load has to be made on the
+        cores that the gateway runs on.
+
+        Args:
+            n: Which of the uploads.
+            end_s: When to stop.
+            rate: Bytes a second; infinite for as fast as it goes.
+        """
+        stub: Any = asset_service_pb2_grpc.AssetServiceStub(self.channels[n % 4])
+        send: Any = self.channels[n % 4].unary_unary("/worldloom.v1.AssetService/UploadPart")
+        data = random.Random(1).randbytes(PART_BYTES)
         crc32c = google_crc32c.value(data)
         sha256 = hashlib.sha256(data * FILE_PARTS).digest()
+        content = asset_service_pb2.UploadPartRequest(data=data, crc32c=crc32c).SerializeToString()
+        due_s = time.monotonic() + random.random() * PART_BYTES / rate
         while time.monotonic() < end_s:
             start = asset_service_pb2.StartUploadRequest(
                 display_name="a.bin", size_bytes=PART_BYTES * FILE_PARTS
             )
             upload = await stub.StartUpload(start, metadata=self.who)
-            for n in range(FILE_PARTS):
-                await stub.UploadPart(
-                    asset_service_pb2.UploadPartRequest(
-                        name=upload.name, offset_bytes=n * PART_BYTES, data=data, crc32c=crc32c
-                    ),
-                    metadata=self.who,
+            for part in range(FILE_PARTS):
+                await asyncio.sleep(max(0.0, due_s - time.monotonic()))
+                due_s += PART_BYTES / rate
+                place = asset_service_pb2.UploadPartRequest(
+                    name=upload.name, offset_bytes=part * PART_BYTES
                 )
-                self.tally.bytes += PART_BYTES
+                # Messages that follow one another are one message.
+                await send(place.SerializeToString() + content, metadata=self.who)
+                if time.monotonic() < end_s:
+                    self.tally.bytes += PART_BYTES
             commit = asset_service_pb2.CommitUploadRequest(name=upload.name, sha256=sha256)
             asset = await stub.CommitUpload(commit, metadata=self.who)
             delete = asset_service_pb2.DeleteAssetRequest(name=asset.name)
@@ -140,10 +159,10 @@ class Load:
     async def run(self, part: str, names: list[str], options: argparse.Namespace) -> Tally:
         """Makes one kind of load."""
         end_s = time.monotonic() + options.seconds
-        data = random.Random(1).randbytes(PART_BYTES)
+        rate = options.upload_rate * 1e6 / max(1, options.uploads) or math.inf
         kinds = {
             "watch": [self.watch(names[n % JOBS], end_s) for n in range(options.watchers)],
-            "upload": [self.upload(end_s, data) for _ in range(options.uploads)],
+            "upload": [self.upload(n, end_s, rate) for n in range(options.uploads)],
             "get": [self.get(names, options.rate, end_s)],
         }
         for kind, work in kinds.items():
@@ -201,13 +220,15 @@ def measure(options: argparse.Namespace) -> dict[str, float]:
                     [*words, "--part", part],
                     stdout=subprocess.PIPE,
                     text=True,
-                    env=os.environ | {"GATEWAY_LOAD": job},
+                    env=os.environ | _KEEP_MEMORY | {"GATEWAY_LOAD": job},
                 )
                 for part in ("watch", "upload", "get")
             }
+            before_s = cpu_s(server.pid)
             memory_mib = watched_memory(server.pid, options.seconds)
-            process = psutil.Process(server.pid).cpu_times()
+            gateway_s = cpu_s(server.pid) - before_s
             said = {part: json.loads(child.communicate()[0]) for part, child in parts.items()}
+            used = resource.getrusage(resource.RUSAGE_CHILDREN)
         finally:
             server.send_signal(signal.SIGTERM)
             server.communicate(timeout=60)
@@ -227,9 +248,16 @@ def measure(options: argparse.Namespace) -> dict[str, float]:
         "errors": float(errors.total()),
         "memory_first_mib": float(np.median(memory_mib[:third])),
         "memory_last_mib": float(np.median(memory_mib[-third:])),
-        "gateway_cpu_s": process.user + process.system,
+        "gateway_cpu_s": gateway_s,
+        "clients_cpu_s": used.ru_utime + used.ru_stime,
         "machine_load": os.getloadavg()[0],
     }
+
+
+def cpu_s(pid: int) -> float:
+    """Returns the CPU time of a process so far."""
+    times = psutil.Process(pid).cpu_times()
+    return times.user + times.system
 
 
 def watched_memory(pid: int, seconds: float) -> list[float]:
@@ -250,6 +278,9 @@ def main() -> None:
     parser.add_argument("--watchers", type=int, default=200)
     parser.add_argument("--uploads", type=int, default=20)
     parser.add_argument("--rate", type=float, default=500.0, help="GetJob calls a second")
+    parser.add_argument(
+        "--upload-rate", type=float, default=220.0, help="MB/s of all uploads; 0: no bound"
+    )
     parser.add_argument("--gate", action="store_true", help="fail where a bound is not held")
     parser.add_argument("--part", choices=("watch", "upload", "get"), help=argparse.SUPPRESS)
     options = parser.parse_args()

@@ -11,6 +11,7 @@ import signal
 import sys
 from pathlib import Path
 
+from cluster.gateway import interpreter
 from cluster.gateway.config import GatewayConfig, Quotas
 from cluster.gateway.core import open_core
 from cluster.gateway.folders import Folders
@@ -32,8 +33,6 @@ async def play(jobs: PlayedJobs) -> None:
 
 async def main() -> None:
     """Serves until SIGTERM."""
-    # As `worldloom serve` does.
-    sys.setswitchinterval(0.001)
     made: list[PlayedJobs] = []
 
     def launcher(folders: Folders) -> PlayedJobs:
@@ -56,4 +55,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    interpreter.run(main())

@@ -1,17 +1,13 @@
 """The service as its users meet it: a gateway in a process of its own, killed in the middle."""
 
 import hashlib
-import json
 import os
 import signal
 import socket
 import struct
-import subprocess
-import sys
 import threading
 import zipfile
-from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import laspy
@@ -28,6 +24,7 @@ from cluster.client import (
     WatchedEvent,
 )
 from cluster.worker.confinement import holder_of
+from tests.serving import made_token, serving
 from worldloom.errors import ServiceError
 from worldloom.synthetic import SceneSpec, build_scene, write_scene
 
@@ -84,30 +81,6 @@ def _pump(source: socket.socket, sink: socket.socket) -> None:
             end.shutdown(socket.SHUT_RDWR)
 
 
-def command(*words: object) -> list[str]:
-    return [sys.executable, "-m", "cluster", *map(str, words)]
-
-
-@contextmanager
-def serving(data: Path, port: int = 0) -> Generator[tuple[subprocess.Popen[str], int]]:
-    """A gateway in a process of its own, and its port."""
-    words = command("serve", "--data", data, "--address", f"127.0.0.1:{port}", "--json")
-    with (data.parent / "gateway.log").open("a") as log:
-        process = subprocess.Popen(
-            [*words, "--runner", "inline", "--drain-s", "2"],
-            stdout=subprocess.PIPE,
-            stderr=log,
-            text=True,
-        )
-    try:
-        assert process.stdout is not None
-        told = "".join(iter(lambda: (process.stdout or sys.stdin).readline(), "}\n")) + "}"
-        yield process, int(json.loads(told)["address"].rpartition(":")[2])
-    finally:
-        process.terminate()
-        process.communicate(timeout=60)
-
-
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A video of several parts, with its cameras."""
@@ -121,9 +94,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def token(tmp_path: Path) -> str:
-    words = command("tokens", "create", "--data", tmp_path / "data", "--principal", "alice")
-    done = subprocess.run(words, capture_output=True, text=True, timeout=100, check=True)
-    return done.stdout.strip()
+    return made_token(tmp_path / "data")
 
 
 def upload_over_a_cut(port: int, token: str, video: Path) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from cluster.gateway.launcher import LaunchState
-from cluster.gateway.ray_jobs import RayJobs
+from cluster.gateway.ray_jobs import RayLauncher
 from tests.ports import free_ports
 from worldloom.errors import RunnerError
 
@@ -63,7 +63,7 @@ def test_a_job_is_started_once_found_again_and_stopped(
     address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
-    first = RayJobs(address)
+    first = RayLauncher(address)
     assert first.status("job-1") is LaunchState.UNKNOWN
     code = (
         f"import time; open({str(tmp_path / 'runs')!r}, 'a').write('x'); "
@@ -73,7 +73,7 @@ def test_a_job_is_started_once_found_again_and_stopped(
     for _ in range(2):
         first.submit(command, "job-1", {"A": "b"}, {"worldloom-job": "1"})
     within(60, (tmp_path / "runs").exists)
-    second = RayJobs(address)
+    second = RayLauncher(address)
     within(20, lambda: second.status("job-1") is LaunchState.RUNNING)
     within(20, lambda: "a word" in second.logs("job-1"))
     second.stop("job-1")
@@ -88,4 +88,4 @@ def test_a_job_is_started_once_found_again_and_stopped(
 
 def test_a_cluster_that_does_not_answer_is_named():
     with pytest.raises(RunnerError, match="--ray-address"):
-        RayJobs("http://127.0.0.1:9")
+        RayLauncher("http://127.0.0.1:9")

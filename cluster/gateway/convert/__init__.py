@@ -20,6 +20,7 @@ from cluster.gateway.convert._exports import cloud_from_pb as cloud_from_pb
 from cluster.gateway.convert._exports import cloud_request as cloud_request
 from cluster.gateway.convert._exports import mesh_from_pb as mesh_from_pb
 from cluster.gateway.convert._exports import mesh_request as mesh_request
+from cluster.gateway.convert._exports import splat_request as splat_request
 from cluster.gateway.convert._exports import splats_from_pb as splats_from_pb
 from cluster.gateway.convert._jobs import OperationWish as OperationWish
 from cluster.gateway.convert._jobs import job_from_pb as job_from_pb
@@ -35,7 +36,10 @@ from cluster.gateway.convert._jobs import wish_from_pb as wish_from_pb
 from cluster.gateway.convert._metrics import cluster_to_pb as cluster_to_pb
 from cluster.gateway.convert._metrics import metrics_to_pb as metrics_to_pb
 from cluster.gateway.convert._scenes import optimize_from_pb as optimize_from_pb
+from cluster.gateway.convert._scenes import optimize_request as optimize_request
 from cluster.gateway.convert._scenes import refine_from_pb as refine_from_pb
+from cluster.gateway.convert._scenes import refine_request as refine_request
 from cluster.gateway.convert._scenes import render_from_pb as render_from_pb
+from cluster.gateway.convert._scenes import render_request as render_request
 from cluster.gateway.convert._scenes import scene_from_pb as scene_from_pb
 from cluster.gateway.convert._scenes import scene_to_pb as scene_to_pb

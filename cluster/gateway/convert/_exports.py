@@ -6,7 +6,7 @@ from cluster.gateway.specs import JobSpec
 from cluster.rpc import export_service_pb2 as pb2
 from cluster.worker.task import CameraSpec, CloudSpec, JobKind, MeshSpec, SplatSpec
 from worldloom.cameras import TrajectoryFormat
-from worldloom.export import Axes, CloudFormat, MeshFormat
+from worldloom.export import Axes, CloudFormat, MeshFormat, SplatFormat
 
 _MESHES: dict[int, MeshFormat] = {
     pb2.MESH_FORMAT_OBJ: "obj",
@@ -35,7 +35,14 @@ _CAMERAS: dict[int, TrajectoryFormat] = {
     pb2.CAMERA_FORMAT_OPENCV: TrajectoryFormat.OPENCV,
     pb2.CAMERA_FORMAT_TUM: TrajectoryFormat.TUM,
 }
-_SPLATS: dict[int, str] = {pb2.SPLAT_FORMAT_PLY: "ply"}
+_SPLATS: dict[int, SplatFormat] = {
+    pb2.SPLAT_FORMAT_PLY: "ply",
+    pb2.SPLAT_FORMAT_SPZ: "spz",
+    pb2.SPLAT_FORMAT_GLB: "glb",
+    pb2.SPLAT_FORMAT_USDA: "usda",
+    pb2.SPLAT_FORMAT_USDC: "usdc",
+    pb2.SPLAT_FORMAT_USDZ: "usdz",
+}
 _AXES: dict[int, Axes] = {
     pb2.EXPORT_AXES_UNSPECIFIED: "format",
     pb2.EXPORT_AXES_FORMAT: "format",
@@ -80,7 +87,11 @@ def cloud_from_pb(message: pb2.ExportPointCloudRequest) -> JobSpec:
 
 def splats_from_pb(message: pb2.ExportSplatsRequest) -> JobSpec:
     """Returns which splats a caller wants."""
-    spec = SplatSpec(chosen(message.format, _SPLATS, "format"))
+    unit_m = optional_from_pb(message, "unit_m", 1.0)
+    within(unit_m, 1e-9, 1e9, "unit_m")
+    spec = SplatSpec(
+        chosen(message.format, _SPLATS, "format"), chosen(message.axes, _AXES, "axes"), unit_m
+    )
     return JobSpec(JobKind.EXPORT_SPLATS, id_of(message.scene, "scenes", "scene"), splats=spec)
 
 
@@ -121,4 +132,14 @@ def camera_request(scene_id: str, spec: CameraSpec) -> pb2.ExportCamerasRequest:
         scene=f"scenes/{scene_id}",
         format=wire(inverse(_CAMERAS)[spec.format]),
         axes=wire(inverse(_AXES)[spec.axes]),
+    )
+
+
+def splat_request(scene_id: str, spec: SplatSpec) -> pb2.ExportSplatsRequest:
+    """Returns the request of splats."""
+    return pb2.ExportSplatsRequest(
+        scene=f"scenes/{scene_id}",
+        format=wire(inverse(_SPLATS)[spec.format]),
+        axes=wire(inverse(_AXES)[spec.axes]),
+        unit_m=spec.unit_m,
     )

@@ -21,8 +21,8 @@ from cluster.gateway.specs import JobSpec, spec_from_text
 from cluster.rpc import job_pb2, operation_service_pb2, reconstruction_service_pb2
 from cluster.worker.events import StageMark
 from cluster.worker.task import InputSpec, JobKind, ReconstructSpec
-from worldloom.config import Density
-from worldloom.errors import ConfigError
+from worldloom.config import Density, Method
+from worldloom.errors import ConfigError, InputError
 
 _MOST_INPUTS = 100
 
@@ -49,9 +49,12 @@ _DENSITIES: dict[int, Density] = {
     reconstruction_service_pb2.POINT_DENSITY_HIGH: "high",
 }
 _DENSITY_NUMBERS = inverse(_DENSITIES)
-_METHODS: dict[int, str] = {
+_METHODS: dict[int, Method] = {
     reconstruction_service_pb2.RECONSTRUCTION_METHOD_UNSPECIFIED: "mvs",
     reconstruction_service_pb2.RECONSTRUCTION_METHOD_MVS: "mvs",
+    reconstruction_service_pb2.RECONSTRUCTION_METHOD_SPLAT: "splat",
+    reconstruction_service_pb2.RECONSTRUCTION_METHOD_HYBRID: "hybrid",
+    reconstruction_service_pb2.RECONSTRUCTION_METHOD_NEURAL: "neural",
 }
 _KINDS: dict[int, JobKind] = {
     operation_service_pb2.OPERATION_KIND_EXPORT_MESH: JobKind.EXPORT_MESH,
@@ -151,10 +154,10 @@ def spec_from_pb(message: reconstruction_service_pb2.ReconstructionJob) -> Recon
             field=field("inputs"),
         )
     settings = message.settings
-    chosen(settings.method, _METHODS, field("settings.method"))
     plain = ReconstructSpec(inputs)
     spec = ReconstructSpec(
         inputs=inputs,
+        method=chosen(settings.method, _METHODS, field("settings.method")),
         title=checked_title(message.display_name, field("display_name")),
         resolution_px=optional_from_pb(settings, "resolution_px", plain.resolution_px),
         point_density=chosen(settings.point_density, _DENSITIES, field("settings.point_density")),
@@ -201,7 +204,7 @@ def spec_to_pb(
 ) -> reconstruction_service_pb2.ReconstructionJob:
     """Returns what is wanted as a message."""
     settings = reconstruction_service_pb2.ReconstructionSettings(
-        method=reconstruction_service_pb2.RECONSTRUCTION_METHOD_MVS,
+        method=wire(inverse(_METHODS)[spec.method]),
         resolution_px=spec.resolution_px,
         point_density=wire(_DENSITY_NUMBERS[spec.point_density]),
         refine_depth=spec.refine_depth,
@@ -228,6 +231,19 @@ def spec_to_pb(
     )
 
 
+def _wanted(job: JobRecord) -> reconstruction_service_pb2.ReconstructionJob:
+    """What a job was asked to do; of one that another version kept, its name alone."""
+    try:
+        spec = spec_from_text(job.spec).reconstruct
+    except InputError:
+        return reconstruction_service_pb2.ReconstructionJob(
+            display_name=job.display_name, priority=wire(_PRIORITY_NUMBERS[job.priority])
+        )
+    if spec is None:
+        raise ValueError(f"job {job.id} is no reconstruction")
+    return spec_to_pb(spec, job.priority)
+
+
 def job_to_pb(
     job: JobRecord, *, is_created: bool = True
 ) -> reconstruction_service_pb2.ReconstructionJob:
@@ -237,10 +253,7 @@ def job_to_pb(
         job: The record.
         is_created: False for the answer to a dry run, which has no name.
     """
-    spec = spec_from_text(job.spec).reconstruct
-    if spec is None:
-        raise ValueError(f"job {job.id} is no reconstruction")
-    message = spec_to_pb(spec, job.priority)
+    message = _wanted(job)
     message.state = state_to_pb(job.state)
     message.degraded = job.degraded
     message.attempt_count = job.attempts

@@ -106,3 +106,31 @@ def render_from_pb(message: pb2.RenderViewsRequest) -> JobSpec:
         within(side_px, 16, 4096, "resolution_px")
     spec = RenderSpec(views, side_px, optional_from_pb(message, "include_textures", True))
     return JobSpec(JobKind.RENDER_VIEWS, id_of(message.scene, "scenes", "scene"), render=spec)
+
+
+def refine_request(scene_id: str, spec: RefineSpec) -> pb2.RefineMeshRequest:
+    """Returns the request of a refinement."""
+    formats = {"glb": pb2.REFINED_MESH_FORMAT_GLB, "ply": pb2.REFINED_MESH_FORMAT_PLY}
+    return pb2.RefineMeshRequest(
+        scene=f"scenes/{scene_id}",
+        remove_outliers=spec.remove_outliers,
+        smooth=spec.smooth,
+        fill_holes=spec.fill_holes,
+        simplify_share=spec.simplify_share,
+        format=formats[spec.format],
+    )
+
+
+def optimize_request(scene_id: str, spec: OptimizeSpec) -> pb2.OptimizeTexturesRequest:
+    """Returns the request of better textures."""
+    return pb2.OptimizeTexturesRequest(scene=f"scenes/{scene_id}", iterations=spec.iterations)
+
+
+def render_request(scene_id: str, spec: RenderSpec) -> pb2.RenderViewsRequest:
+    """Returns the request of views."""
+    return pb2.RenderViewsRequest(
+        scene=f"scenes/{scene_id}",
+        view_indices=spec.view_indices,
+        resolution_px=spec.resolution_px,
+        include_textures=spec.include_textures,
+    )

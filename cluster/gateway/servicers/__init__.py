@@ -1,5 +1,8 @@
 """The methods of the service: a request into arguments, a call, a record into the response."""
 
+from collections.abc import Callable
+from typing import Any
+
 import grpc.aio
 
 from cluster.gateway.core import Core
@@ -9,6 +12,7 @@ from cluster.gateway.servicers._metrics import MetricsServicer
 from cluster.gateway.servicers._operations import OperationServicer
 from cluster.gateway.servicers._reconstructions import ReconstructionServicer
 from cluster.gateway.servicers._scenes import SceneServicer
+from cluster.gateway.wire import read_part
 from cluster.rpc import (
     asset_service_pb2_grpc,
     export_service_pb2_grpc,
@@ -30,6 +34,11 @@ SERVICES: tuple[str, ...] = tuple(
     )
 )
 """Full names of the services."""
+
+READERS: dict[str, Callable[[bytes], Any]] = {
+    "/worldloom.v1.AssetService/UploadPart": read_part,
+}
+"""What reads the requests of a method, where that is not the generated class."""
 
 
 def add_servicers(core: Core, server: grpc.aio.Server) -> None:

@@ -9,6 +9,7 @@ from cluster.gateway.convert import asset_to_pb, quota_to_pb, upload_to_pb
 from cluster.gateway.core import Core
 from cluster.gateway.guard import caller
 from cluster.gateway.identifiers import checked_request_id, id_of, page_request
+from cluster.gateway.wire import PartMessage
 from cluster.rpc import asset_service_pb2 as pb2
 from cluster.rpc import asset_service_pb2_grpc
 from worldloom.errors import ConfigError
@@ -42,18 +43,16 @@ class AssetServicer(asset_service_pb2_grpc.AssetServiceServicer):
         return upload_to_pb(upload, self._part_bytes)
 
     async def UploadPart(  # noqa: N802
-        self, request: pb2.UploadPartRequest, context: Any
+        self, request: PartMessage, context: Any
     ) -> pb2.UploadPartResponse:
-        """Writes one part."""
+        """Writes one part; the request is read by `READERS`."""
         upload_id = id_of(request.name, "uploads")
-        if not request.HasField("crc32c"):
+        if request.crc32c is None:
             raise ConfigError("crc32c of the data is required", field="crc32c")
-        # Each look at a field of bytes copies it.
-        data = request.data
         received = await self._core.uploads.write_part(
-            caller(), upload_id, request.offset_bytes, data, request.crc32c
+            caller(), upload_id, request.offset_bytes, request.data, request.crc32c
         )
-        self._core.meters.received_bytes.inc(len(data))
+        self._core.meters.received_bytes.inc(len(request.data))
         return pb2.UploadPartResponse(received_bytes=received)
 
     async def GetUpload(self, request: pb2.GetUploadRequest, context: Any) -> pb2.Upload:  # noqa: N802

@@ -9,6 +9,14 @@ down_revision = None
 
 def upgrade() -> None:
     """Makes the tables."""
+    _files()
+    _jobs()
+    _results()
+    _what_belongs_to_them()
+
+
+def _files() -> None:
+    """Assets and uploads."""
     op.create_table(
         "assets",
         sa.Column("id", sa.String(length=32), nullable=False),
@@ -24,12 +32,23 @@ def upgrade() -> None:
     )
     op.create_index("assets_principal", "assets", ["principal", "id"], unique=False)
     op.create_table(
-        "gpu_usage",
+        "uploads",
+        sa.Column("id", sa.String(length=32), nullable=False),
         sa.Column("principal", sa.String(length=64), nullable=False),
-        sa.Column("day", sa.Integer(), autoincrement=False, nullable=False),
-        sa.Column("gpu_s", sa.Float(precision=53), nullable=False),
-        sa.PrimaryKeyConstraint("principal", "day"),
+        sa.Column("display_name", sa.String(length=200), nullable=False),
+        sa.Column("size_bytes", sa.BigInteger(), nullable=False),
+        sa.Column("create_s", sa.Float(precision=53), nullable=False),
+        sa.Column("expire_s", sa.Float(precision=53), nullable=False),
+        sa.Column("lifetime_s", sa.Float(precision=53), nullable=True),
+        sa.Column("request_id", sa.String(length=64), nullable=True),
+        sa.Column("asset_id", sa.String(length=32), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("principal", "request_id", name="uploads_request"),
     )
+
+
+def _jobs() -> None:
+    """Jobs."""
     op.create_table(
         "jobs",
         sa.Column("id", sa.String(length=32), nullable=False),
@@ -62,6 +81,17 @@ def upgrade() -> None:
     )
     op.create_index("jobs_principal", "jobs", ["principal", "id"], unique=False)
     op.create_index("jobs_state", "jobs", ["state", "id"], unique=False)
+
+
+def _results() -> None:
+    """Scenes, tokens and what was used."""
+    op.create_table(
+        "gpu_usage",
+        sa.Column("principal", sa.String(length=64), nullable=False),
+        sa.Column("day", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("gpu_s", sa.Float(precision=53), nullable=False),
+        sa.PrimaryKeyConstraint("principal", "day"),
+    )
     op.create_table(
         "scenes",
         sa.Column("id", sa.String(length=32), nullable=False),
@@ -88,20 +118,10 @@ def upgrade() -> None:
         sa.Column("revoke_s", sa.Float(precision=53), nullable=True),
         sa.PrimaryKeyConstraint("id"),
     )
-    op.create_table(
-        "uploads",
-        sa.Column("id", sa.String(length=32), nullable=False),
-        sa.Column("principal", sa.String(length=64), nullable=False),
-        sa.Column("display_name", sa.String(length=200), nullable=False),
-        sa.Column("size_bytes", sa.BigInteger(), nullable=False),
-        sa.Column("create_s", sa.Float(precision=53), nullable=False),
-        sa.Column("expire_s", sa.Float(precision=53), nullable=False),
-        sa.Column("lifetime_s", sa.Float(precision=53), nullable=True),
-        sa.Column("request_id", sa.String(length=64), nullable=True),
-        sa.Column("asset_id", sa.String(length=32), nullable=True),
-        sa.PrimaryKeyConstraint("id"),
-        sa.UniqueConstraint("principal", "request_id", name="uploads_request"),
-    )
+
+
+def _what_belongs_to_them() -> None:
+    """Tables with keys of the others."""
     op.create_table(
         "job_assets",
         sa.Column("job_id", sa.String(length=32), nullable=False),
