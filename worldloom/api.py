@@ -229,21 +229,31 @@ def reconstruct_sources(
         name = sources[0].name if len(sources) == 1 else title
         with journal.timed("appraise", len(frames)):
             appraisal = appraise(bench, made, held_out, title=name)
-        textures = _texture_record(bench, made, held_out)
         manifest = _manifest(config, sources, all_frames, made, journal, parameters or {})
-        basis = {BASIS_EVIDENCE: save_basis(bench.store, appraisal.basis)}
-        manifest = replace(
-            manifest,
-            metrics=appraisal.metrics,
-            quality=msgspec.json.decode(to_json(appraisal.quality)),
-            evidence=manifest.evidence | basis | textures,
-        )
+        manifest = _appraised(bench, manifest, made, appraisal, held_out)
         with observed_step(observers, "export", len(frames)):
             scene = _exported(output, made, manifest, appraisal)
         if not report:
             return scene
         with observed_step(observers, "report", len(frames)):
             return add_report(scene, output, bench_config.store_uri)
+
+
+def _appraised(
+    bench: Bench,
+    manifest: Manifest,
+    made: Reconstruction,
+    appraisal: Appraisal,
+    held_out: Sequence[Frame],
+) -> Manifest:
+    """The manifest with the quality of the scene, and what it takes to measure that again."""
+    basis = {BASIS_EVIDENCE: save_basis(bench.store, appraisal.basis)}
+    return replace(
+        manifest,
+        metrics=appraisal.metrics,
+        quality=msgspec.json.decode(to_json(appraisal.quality)),
+        evidence=manifest.evidence | basis | _texture_record(bench, made, held_out),
+    )
 
 
 def _with_concrete_backends(config: ReconstructionConfig, runner: Runner) -> ReconstructionConfig:
