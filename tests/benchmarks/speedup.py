@@ -33,6 +33,8 @@ class Run:
     job_s: float
     """The command, from its start to its end."""
     digest: str
+    by_stage: dict[str, float]
+    """Seconds of each stage, those of the same name together."""
 
 
 def run(scene: Path, out: Path, flags: tuple[str, ...], resolution: int, every: int) -> Run:
@@ -50,8 +52,11 @@ def run(scene: Path, out: Path, flags: tuple[str, ...], resolution: int, every: 
     )
     job_s = time.monotonic() - begun_s
     timings = json.loads((out / "scene.json").read_text())["timings"]
-    depth_s = sum(item["seconds"] for item in timings if item["stage"] in _DEPTH)
-    return Run(depth_s, sum(item["seconds"] for item in timings), job_s, digest(out))
+    by_stage: dict[str, float] = {}
+    for item in timings:
+        by_stage[item["stage"]] = by_stage.get(item["stage"], 0.0) + item["seconds"]
+    depth_s = sum(by_stage[stage] for stage in _DEPTH)
+    return Run(depth_s, sum(by_stage.values()), job_s, digest(out), by_stage)
 
 
 def main() -> int:
@@ -70,7 +75,11 @@ def main() -> int:
     for case, one in runs.items():
         times = f"{one.depth_s:.1f} | {one.stages_s:.1f} | {one.job_s:.1f}"
         print(f"| {case} | {times} | {one.digest} |")
+    print(f"| stage | {' | '.join(runs)} |\n| --- |{' --- |' * len(runs)}")
     inline, single, double = runs.values()
+    for stage in inline.by_stage:
+        cells = " | ".join(f"{one.by_stage.get(stage, 0.0):.1f}" for one in runs.values())
+        print(f"| {stage} | {cells} |")
     print(f"2 workers over 1, depth: {single.depth_s / double.depth_s:.2f} times")
     print(f"2 workers over 1, whole job: {single.job_s / double.job_s:.2f} times")
     print(f"Ray's overhead, 1 worker over inline: {100 * (single.job_s / inline.job_s - 1):.0f}%")
