@@ -1,4 +1,4 @@
-"""Ports that nobody listens on."""
+"""Ports of this machine."""
 
 import socket
 
@@ -13,3 +13,9 @@ def free_ports(count: int) -> list[int]:
     finally:
         for each in sockets:
             each.close()
+
+
+def listens(port: int) -> bool:
+    """Returns whether somebody listens on a port of this machine."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0

@@ -18,23 +18,8 @@ from typing import Any
 import grpc
 import grpc.aio
 
-from cluster.rpc import (
-    asset_service_pb2,
-    export_service_pb2,
-    metrics_service_pb2,
-    operation_service_pb2,
-    reconstruction_service_pb2,
-    scene_service_pb2,
-)
+from tests.calls import MODULES
 
-MODULES = (
-    reconstruction_service_pb2,
-    asset_service_pb2,
-    operation_service_pb2,
-    export_service_pb2,
-    scene_service_pb2,
-    metrics_service_pb2,
-)
 ALLOWED = {"OK", "INVALID_ARGUMENT", "NOT_FOUND", "FAILED_PRECONDITION", "DATA_LOSS"}
 ALLOWED |= {"RESOURCE_EXHAUSTED", "UNAUTHENTICATED", "ALREADY_EXISTS"}
 IN_FLIGHT = 32

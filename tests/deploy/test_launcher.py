@@ -19,7 +19,9 @@ def read(path: Path) -> dict[str, Any]:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_the_launcher_takes_it(path: Path):
-    validate_config(prepare_config(read(path)))
+    prepared = prepare_config(read(path))
+    validate_config(prepared)  # raises where it does not
+    assert prepared["cluster_name"] == read(path)["cluster_name"]
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)

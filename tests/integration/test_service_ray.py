@@ -1,7 +1,6 @@
 """Jobs of the service as Ray Jobs: started once, found again, stopped, with their words."""
 
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -13,7 +12,7 @@ import pytest
 
 from cluster.gateway.launcher import LaunchState
 from cluster.gateway.ray_jobs import RayLauncher
-from tests.ports import free_ports
+from tests.ports import free_ports, listens
 from worldloom.errors import RunnerError
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
@@ -40,16 +39,11 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         environment = os.environ | {"RAY_AUTH_MODE": "disabled"}
         cluster = subprocess.Popen(command, stdout=log, stderr=log, env=environment, cwd=folder)
         try:
-            within(90, lambda: _listens(dashboard))
+            within(90, lambda: listens(dashboard))
             yield f"http://127.0.0.1:{dashboard}"
         finally:
             cluster.terminate()
             cluster.wait(60)
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def within(seconds: float, check: Callable[[], bool]) -> None:

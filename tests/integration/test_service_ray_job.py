@@ -2,7 +2,6 @@
 
 import os
 import secrets
-import socket
 import subprocess
 import sys
 import tempfile
@@ -14,7 +13,7 @@ import pytest
 
 from cluster.client import Client, InputSpec, ReconstructSpec, State
 from cluster.jobs import RayJobs
-from tests.ports import free_ports
+from tests.ports import free_ports, listens
 from tests.serving import made_token, serving
 from worldloom.errors import JobError
 from worldloom.synthetic import SceneSpec, build_scene, write_scene
@@ -45,18 +44,13 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         cluster = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
         try:
             end_s = time.monotonic() + 90
-            while not _listens(dashboard):
+            while not listens(dashboard):
                 assert time.monotonic() < end_s, log_path.read_text()
                 time.sleep(0.5)
             yield f"http://127.0.0.1:{dashboard}"
         finally:
             cluster.terminate()
             cluster.wait(60)
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def test_a_job_runs_as_a_ray_job_of_a_protected_cluster(address: str, tmp_path: Path):
