@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import google_crc32c
 import numpy as np
 
+from cluster.gateway.direct import pieces, write_at
 from worldloom.errors import (
     ChecksumError,
     PreconditionError,
@@ -77,11 +78,8 @@ def write_part(path: Path, offset: int, data: Buffer, crc32c: int) -> None:
             offset=offset,
         )
     with _locked(path, os.O_WRONLY, fcntl.LOCK_SH) as fd:
-        view = memoryview(data)
         try:
-            while view:
-                written = os.pwrite(fd, view, offset)
-                view, offset = view[written:], offset + written
+            write_at(fd, memoryview(data), offset)
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise QuotaError(
@@ -104,14 +102,21 @@ def settle(draft: Path, target: Path, sha256: bytes) -> bool:
     """
     if not target.exists():
         with _locked(draft, os.O_RDWR, fcntl.LOCK_EX) as fd:
-            with os.fdopen(os.dup(fd), "rb") as stream:
-                if hashlib.file_digest(stream, "sha256").digest() != sha256:
-                    return False
+            if _sha256(fd) != sha256:
+                return False
             target.parent.mkdir(parents=True, exist_ok=True)
             draft.replace(target)
             return True
-    with target.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").digest() == sha256
+    with target.open("rb", buffering=0) as stream:
+        return _sha256(stream.fileno()) == sha256
+
+
+def _sha256(fd: int) -> bytes:
+    """The digest of what is on the disk."""
+    digest = hashlib.sha256()
+    for piece in pieces(fd):
+        digest.update(piece)
+    return digest.digest()
 
 
 @contextmanager

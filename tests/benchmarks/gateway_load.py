@@ -2,17 +2,19 @@
 
     python -m tests.benchmarks.gateway_load [--seconds 60] [--gate]
 
-Client and gateway are processes of the same machine, so both take part of its cores.
+Client and gateway are processes of the same machine, so both take part of its cores. The clients
+are started before the clock is, and begin together. GetJob is called in an open loop: the time of
+a call counts from the moment that it was due, whatever held it up, the client included.
 """
 
 import argparse
 import asyncio
+import gc
 import hashlib
 import json
 import math
 import os
 import random
-import resource
 import signal
 import subprocess
 import sys
@@ -36,6 +38,7 @@ from cluster.rpc import (
 )
 
 JOBS = 10
+PARTS = ("watch", "upload", "get")
 PART_BYTES = 4 << 20
 FILE_PARTS = 16
 _LATE_S = 10.0
@@ -70,14 +73,21 @@ class Load:
         self.channels = [grpc.aio.insecure_channel(address, options=options) for _ in range(4)]
         self.who = (("authorization", f"Bearer {token}"),)
         self.tally = Tally()
-
-    def jobs(self, n: int) -> Any:
-        return reconstruction_service_pb2_grpc.ReconstructionServiceStub(self.channels[n % 4])
+        self.jobs: list[Any] = [
+            reconstruction_service_pb2_grpc.ReconstructionServiceStub(channel)
+            for channel in self.channels
+        ]
+        self.data = random.Random(1).randbytes(PART_BYTES)
+        self.crc32c = google_crc32c.value(self.data)
+        whole = hashlib.sha256()
+        for _ in range(FILE_PARTS):
+            whole.update(self.data)
+        self.sha256 = whole.digest()
 
     async def watch(self, name: str, end_s: float) -> None:
         """Follows a job and counts events, and those that are missing between."""
         request = reconstruction_service_pb2.WatchReconstructionJobRequest(name=name)
-        call = self.jobs(0).WatchReconstructionJob(request, metadata=self.who)
+        call = self.jobs[0].WatchReconstructionJob(request, metadata=self.who)
         last = 0
         with suppress(asyncio.CancelledError):
             async for message in call:
@@ -101,10 +111,9 @@ class Load:
         """
         stub: Any = asset_service_pb2_grpc.AssetServiceStub(self.channels[n % 4])
         send: Any = self.channels[n % 4].unary_unary("/worldloom.v1.AssetService/UploadPart")
-        data = random.Random(1).randbytes(PART_BYTES)
-        crc32c = google_crc32c.value(data)
-        sha256 = hashlib.sha256(data * FILE_PARTS).digest()
-        content = asset_service_pb2.UploadPartRequest(data=data, crc32c=crc32c).SerializeToString()
+        content = asset_service_pb2.UploadPartRequest(
+            data=self.data, crc32c=self.crc32c
+        ).SerializeToString()
         due_s = time.monotonic() + random.random() * PART_BYTES / rate
         while time.monotonic() < end_s:
             start = asset_service_pb2.StartUploadRequest(
@@ -121,7 +130,7 @@ class Load:
                 await send(place.SerializeToString() + content, metadata=self.who)
                 if time.monotonic() < end_s:
                     self.tally.bytes += PART_BYTES
-            commit = asset_service_pb2.CommitUploadRequest(name=upload.name, sha256=sha256)
+            commit = asset_service_pb2.CommitUploadRequest(name=upload.name, sha256=self.sha256)
             asset = await stub.CommitUpload(commit, metadata=self.who)
             delete = asset_service_pb2.DeleteAssetRequest(name=asset.name)
             await stub.DeleteAsset(delete, metadata=self.who)
@@ -135,26 +144,25 @@ class Load:
             due_s = start_s + count / rate
             if now_s < due_s:
                 await asyncio.sleep(due_s - now_s)
-            tasks.append(asyncio.create_task(self._get(random.choice(names), count)))
+            tasks.append(asyncio.create_task(self._get(random.choice(names), count, due_s)))
             count += 1
         _, late = await asyncio.wait(tasks, timeout=_LATE_S)
         for task in late:
             task.cancel()
         await asyncio.gather(*late, return_exceptions=True)
 
-    async def _get(self, name: str, n: int) -> None:
+    async def _get(self, name: str, n: int, due_s: float) -> None:
         """Calls once; what fails or does not come back counts as an error, with its time."""
         request = reconstruction_service_pb2.GetReconstructionJobRequest(name=name)
-        start_s = time.monotonic()
         try:
-            await self.jobs(2 + n % 2).GetReconstructionJob(request, metadata=self.who, timeout=30)
+            await self.jobs[2 + n % 2].GetReconstructionJob(request, metadata=self.who, timeout=30)
         except grpc.aio.AioRpcError as error:
             self.tally.errors.append(f"GetJob {error.code().name}")
         except asyncio.CancelledError:
             self.tally.errors.append("GetJob did not come back")
             raise
         finally:
-            self.tally.seconds.append(time.monotonic() - start_s)
+            self.tally.seconds.append(time.monotonic() - due_s)
 
     async def run(self, part: str, names: list[str], options: argparse.Namespace) -> Tally:
         """Makes one kind of load."""
@@ -214,24 +222,18 @@ def measure(options: argparse.Namespace) -> dict[str, float]:
             address = f"127.0.0.1:{told['port']}"
             names = asyncio.run(create_jobs(address, told["token"]))
             job = json.dumps({"address": address, "token": told["token"], "names": names})
-            words = [sys.executable, "-m", "tests.benchmarks.gateway_load", *sys.argv[1:]]
-            parts = {
-                part: subprocess.Popen(
-                    [*words, "--part", part],
-                    stdout=subprocess.PIPE,
-                    text=True,
-                    env=os.environ | _KEEP_MEMORY | {"GATEWAY_LOAD": job},
-                )
-                for part in ("watch", "upload", "get")
-            }
-            before_s = cpu_s(server.pid)
+            parts = started(job)
+            pids = [child.pid for child in parts.values()]
+            before_s = [cpu_s(pid) for pid in (server.pid, *pids)]
+            for child in parts.values():
+                tell(child, "go")
             memory_mib = watched_memory(server.pid, options.seconds)
-            gateway_s = cpu_s(server.pid) - before_s
+            after_s = [cpu_s(pid) for pid in (server.pid, *pids)]
             said = {part: json.loads(child.communicate()[0]) for part, child in parts.items()}
-            used = resource.getrusage(resource.RUSAGE_CHILDREN)
         finally:
             server.send_signal(signal.SIGTERM)
             server.communicate(timeout=60)
+    used_s = np.subtract(after_s, before_s)
     seconds = np.array(said["get"]["seconds"]) * 1000
     third = max(1, len(memory_mib) // 3)
     errors = Counter(error for result in said.values() for error in result["errors"])
@@ -248,10 +250,36 @@ def measure(options: argparse.Namespace) -> dict[str, float]:
         "errors": float(errors.total()),
         "memory_first_mib": float(np.median(memory_mib[:third])),
         "memory_last_mib": float(np.median(memory_mib[-third:])),
-        "gateway_cpu_s": gateway_s,
-        "clients_cpu_s": used.ru_utime + used.ru_stime,
+        "gateway_cpu_s": float(used_s[0]),
+        **{f"{part}_cpu_s": float(took_s) for part, took_s in zip(PARTS, used_s[1:], strict=True)},
         "machine_load": os.getloadavg()[0],
     }
+
+
+def started(job: str) -> dict[str, subprocess.Popen[str]]:
+    """Starts the clients of each kind, and waits until they can begin."""
+    words = [sys.executable, "-m", "tests.benchmarks.gateway_load", *sys.argv[1:]]
+    parts = {
+        part: subprocess.Popen(
+            [*words, "--part", part],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=os.environ | _KEEP_MEMORY | {"GATEWAY_LOAD": job},
+        )
+        for part in PARTS
+    }
+    for part, child in parts.items():
+        if child.stdout is None or child.stdout.readline() != "ready\n":
+            raise RuntimeError(f"the clients of {part} did not start")
+    return parts
+
+
+def tell(child: subprocess.Popen[str], word: str) -> None:
+    """Sends a line to a process."""
+    if child.stdin is not None:
+        child.stdin.write(f"{word}\n")
+        child.stdin.flush()
 
 
 def cpu_s(pid: int) -> float:
@@ -282,10 +310,11 @@ def main() -> None:
         "--upload-rate", type=float, default=220.0, help="MB/s of all uploads; 0: no bound"
     )
     parser.add_argument("--gate", action="store_true", help="fail where a bound is not held")
-    parser.add_argument("--part", choices=("watch", "upload", "get"), help=argparse.SUPPRESS)
+    parser.add_argument("--part", choices=PARTS, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.part:
         job = json.loads(os.environ["GATEWAY_LOAD"])
+        gc.freeze()
         tally = asyncio.run(_part(options, job))
         print(json.dumps(tally.__dict__))
         return
@@ -306,7 +335,10 @@ def main() -> None:
 
 
 async def _part(options: argparse.Namespace, job: dict[str, Any]) -> Tally:
-    return await Load(job["address"], job["token"]).run(options.part, job["names"], options)
+    load = Load(job["address"], job["token"])
+    print("ready", flush=True)
+    sys.stdin.readline()
+    return await load.run(options.part, job["names"], options)
 
 
 if __name__ == "__main__":
