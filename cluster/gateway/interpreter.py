@@ -16,7 +16,7 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 """Numbers of mallopt(3), from glibc's malloc.h."""
 _KEPT_BYTES = 256 << 20
 _LARGEST_KEPT_BYTES = 32 << 20
-_ARENAS = 2
+_ARENAS = 1
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
