@@ -1,14 +1,15 @@
 """The database of the gateway: SQLite in its folder, or PostgreSQL for several gateways."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import Connection, Engine, Select, create_engine, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -19,6 +20,16 @@ _READERS = 4
 _WRITE_LOCK = 0x776F726C
 """Key of PostgreSQL's advisory lock: writers take turns, as they do in SQLite, so that what a
 transaction has read (quotas, states) still holds when it writes."""
+
+
+@dataclass(frozen=True)
+class _Text:
+    """A query in the words of SQLite's driver."""
+
+    words: str
+    names: tuple[str, ...]
+    """Of its parameters, in their order."""
+    columns: tuple[str, ...]
 
 
 class Database:
@@ -37,6 +48,7 @@ class Database:
         self._reading = _engine(url, self.is_sqlite, begin="BEGIN")
         self._standing: Connection | None = None
         """Of the loop alone."""
+        self._texts: dict[Select[Any], _Text] = {}
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="database-writer")
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="database-reader")
         try:
@@ -62,6 +74,29 @@ class Database:
                 return function(self._standing)
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._readers, self.read_now, function)
+
+    async def row(self, query: Select[Any], values: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """Returns the first row of a query, as the driver gives it: a boolean may be 0 or 1.
+
+        For what is asked hundreds of times a second: SQLite's driver is asked without a transaction
+        around its one statement, in a tenth of the time that the layers over it take.
+
+        Args:
+            query: Made once and kept; its parameters are named by `bindparam`.
+            values: Of the parameters.
+        """
+        if not self.is_sqlite:
+            return await self.read(
+                lambda connection: connection.execute(query, dict(values)).mappings().first()
+            )
+        if self._standing is None:
+            self._standing = self._reading.connect()
+        asked = self._texts.get(query)
+        if asked is None:
+            asked = self._texts[query] = _text(query, self._reading)
+        driver: Any = self._standing.connection.driver_connection
+        found = driver.execute(asked.words, [values[name] for name in asked.names]).fetchone()
+        return None if found is None else dict(zip(asked.columns, found, strict=True))
 
     async def write(self, function: Callable[[Connection], T]) -> T:
         """Runs a function in a transaction; what it raises undoes it."""
@@ -114,6 +149,12 @@ def _engine(url: str, is_sqlite: bool, begin: str) -> Engine:
         connection.exec_driver_sql(begin)
 
     return engine
+
+
+def _text(query: Select[Any], engine: Engine) -> _Text:
+    compiled: Any = query.compile(engine)
+    columns = tuple(column.name for column in query.selected_columns)
+    return _Text(str(compiled), tuple(compiled.positiontup or ()), columns)
 
 
 def _migrate(engine: Engine) -> None:

@@ -5,7 +5,7 @@ import contextvars
 import logging
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, NoReturn
 
@@ -140,13 +140,14 @@ class Guard(grpc.aio.ServerInterceptor):
         if handler.response_streaming:
 
             async def streamed(requests: Any, context: Any) -> AsyncGenerator[Any]:
-                async with self._watched(method, context, None):
+                async with self._watched(method, context) as bound:
                     with self._counted(principal, is_stream=True):
                         _caller.set(principal)
                         if handler.request_streaming:
                             answers = handler.stream_stream(requests, context)
                         else:
-                            answers = handler.unary_stream(await self._request(requests), context)
+                            request = await self._request(context, bound, None)
+                            answers = handler.unary_stream(request, context)
                         async for message in answers:
                             yield message
 
@@ -154,45 +155,54 @@ class Guard(grpc.aio.ServerInterceptor):
                 streamed, deserialize, handler.response_serializer
             )
 
-        async def answered(requests: Any, context: Any) -> Any:
-            async with self._watched(method, context, _LONGEST_CALL_S):
+        async def answered(_requests: Any, context: Any) -> Any:
+            start_s = time.monotonic()
+            async with self._watched(method, context) as bound:
                 with self._counted(principal, is_stream=False):
-                    request = await self._request(requests)
+                    request = await self._request(context, bound, _LONGEST_CALL_S)
                     _caller.set(principal)
-                    return await handler.unary_unary(request, context)
+                    answer = await handler.unary_unary(request, context)
+            self._meters.seconds.labels(method).observe(time.monotonic() - start_s)
+            return answer
 
         return grpc.stream_unary_rpc_method_handler(
             answered, deserialize, handler.response_serializer
         )
 
-    async def _request(self, requests: AsyncIterator[Any]) -> Any:
+    async def _request(self, context: Any, bound: asyncio.Timeout, longest_s: float | None) -> Any:
         """The one request of a call.
+
+        Args:
+            context: Of the call.
+            bound: Its time, which is set: first for the request, then for the answer.
+            longest_s: How long the call may take once its request is there; None: for ever.
 
         Raises:
             ConfigError: there is none, or it is no message.
             ServiceError: it does not come whole in time.
         """
+        now_s = asyncio.get_running_loop().time()
+        bound.reschedule(now_s + self._request_s)
         try:
-            async with asyncio.timeout(self._request_s):
-                request = await anext(requests, None)
-        except TimeoutError as error:
+            request = await context.read()
+        except asyncio.CancelledError as error:
+            if not bound.expired():
+                raise
             raise ServiceError(
                 f"the request did not come whole within {self._request_s:g} s; send smaller parts",
                 retry_s=_RETRY_S,
             ) from error
-        if request is None or isinstance(request, _Malformed):
+        bound.reschedule(None if longest_s is None else now_s + longest_s)
+        if request is grpc.aio.EOF or isinstance(request, _Malformed):
             raise ConfigError("the request is no message of the type that this method takes")
         return request
 
     @asynccontextmanager
-    async def _watched(
-        self, method: str, context: Any, longest_s: float | None
-    ) -> AsyncGenerator[None]:
+    async def _watched(self, method: str, context: Any) -> AsyncGenerator[asyncio.Timeout]:
         """Measures a call, bounds its time, and turns what it raises into its status."""
-        start_s = time.monotonic()
         try:
-            async with asyncio.timeout(longest_s):
-                yield
+            async with asyncio.timeout(None) as bound:
+                yield bound
         except (WorldloomError, OperationalError, TimeoutError) as error:
             await _abort(context, self._ended(method, error))
         except (asyncio.CancelledError, GeneratorExit):
@@ -207,8 +217,6 @@ class Guard(grpc.aio.ServerInterceptor):
             await _abort(context, self._ended(method, None))
         else:
             self._meters.calls.labels(method, "OK").inc()
-            if longest_s is not None:
-                self._meters.seconds.labels(method).observe(time.monotonic() - start_s)
 
     def _ended(self, method: str, error: Exception | None) -> status_pb2.Status:
         """The status of a call that failed, counted."""

@@ -1,7 +1,7 @@
 """Jobs and operations: one table, one queue."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
@@ -30,6 +30,7 @@ from worldloom.errors import AlreadyExistsError, NotFoundError, PreconditionErro
 RECONSTRUCTIONS: tuple[JobKind, ...] = (JobKind.RECONSTRUCT,)
 OPERATIONS: tuple[JobKind, ...] = tuple(kind for kind in JobKind if kind not in RECONSTRUCTIONS)
 
+_MOST_KEPT = 1000
 _OWN = select(JOBS).where(
     JOBS.c.id == bindparam("job_id"), JOBS.c.principal == bindparam("principal")
 )
@@ -60,6 +61,8 @@ class Jobs:
         self._hub = hub
         self._on_change = on_change
         self._clock = clock
+        self._kept: dict[str, tuple[Mapping[str, Any], JobRecord]] = {}
+        """Rows as they were read last, with what was made of them."""
 
     async def create(
         self,
@@ -109,14 +112,19 @@ class Jobs:
         return job
 
     async def get(self, principal: str, job_id: str, kinds: Sequence[JobKind]) -> JobRecord:
-        """Returns a job.
+        """Returns a job; as long as nothing of it changes, the same record.
 
         Raises:
             NotFoundError: there is no such job of the caller.
         """
-        return await self._database.read(
-            lambda connection: _own(connection, principal, job_id, kinds)
-        )
+        row = await self._database.row(_OWN, {"job_id": job_id, "principal": principal})
+        row = _known(row, job_id, kinds)
+        kept = self._kept.get(job_id)
+        if kept is None or kept[0] != row:
+            if len(self._kept) >= _MOST_KEPT:
+                self._kept.clear()
+            kept = self._kept[job_id] = (row, job_from_row(row))
+        return kept[1]
 
     async def list(
         self, principal: str, kinds: Sequence[JobKind], page: PageRequest, state: State | None
@@ -244,10 +252,17 @@ def _own(
 ) -> JobRecord:
     found = {"job_id": job_id, "principal": principal}
     row = connection.execute(_OWN, found).mappings().first()
+    return job_from_row(_known(row, job_id, kinds))
+
+
+def _known(
+    row: Mapping[str, Any] | None, job_id: str, kinds: Sequence[JobKind]
+) -> Mapping[str, Any]:
+    """The row of a job, where there is one of these kinds."""
     if row is None or row["kind"] not in kinds:
         what = "reconstructionJobs" if JobKind.RECONSTRUCT in kinds else "operations"
         raise NotFoundError(f"there is no {what}/{job_id}", name=job_id)
-    return job_from_row(dict(row))
+    return row
 
 
 def _require_assets(connection: Connection, principal: str, needed: Sequence[str]) -> None:

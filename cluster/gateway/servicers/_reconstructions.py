@@ -17,7 +17,7 @@ from cluster.gateway.core import Core
 from cluster.gateway.guard import caller
 from cluster.gateway.identifiers import checked_request_id, id_of, page_request
 from cluster.gateway.jobs import RECONSTRUCTIONS
-from cluster.gateway.records import JobEvent, State
+from cluster.gateway.records import JobEvent, JobRecord, State
 from cluster.gateway.specs import JobSpec
 from cluster.rpc import job_pb2, reconstruction_service_pb2_grpc
 from cluster.rpc import reconstruction_service_pb2 as pb2
@@ -26,6 +26,7 @@ from worldloom.errors import ConfigError
 
 _COLLECTION = "reconstructionJobs"
 _LARGEST_PREVIEW = 1 << 20
+_MOST_SHOWN = 1000
 
 
 class ReconstructionServicer(reconstruction_service_pb2_grpc.ReconstructionServiceServicer):
@@ -37,6 +38,8 @@ class ReconstructionServicer(reconstruction_service_pb2_grpc.ReconstructionServi
 
     def __init__(self, core: Core) -> None:
         self._core = core
+        self._shown: dict[str, tuple[JobRecord, pb2.ReconstructionJob]] = {}
+        """Jobs as they were asked for last, with their messages."""
 
     async def CreateReconstructionJob(  # noqa: N802, the name in the contract
         self, request: pb2.CreateReconstructionJobRequest, context: Any
@@ -59,7 +62,13 @@ class ReconstructionServicer(reconstruction_service_pb2_grpc.ReconstructionServi
     ) -> pb2.ReconstructionJob:
         """Returns a job."""
         job_id = id_of(request.name, _COLLECTION)
-        return job_to_pb(await self._core.jobs.get(caller(), job_id, RECONSTRUCTIONS))
+        job = await self._core.jobs.get(caller(), job_id, RECONSTRUCTIONS)
+        shown = self._shown.get(job_id)
+        if shown is None or shown[0] is not job:
+            if len(self._shown) >= _MOST_SHOWN:
+                self._shown.clear()
+            shown = self._shown[job_id] = (job, job_to_pb(job))
+        return shown[1]
 
     async def ListReconstructionJobs(  # noqa: N802
         self, request: pb2.ListReconstructionJobsRequest, context: Any
