@@ -5,6 +5,8 @@ import errno
 import fcntl
 import hashlib
 import os
+import sys
+import threading
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -26,6 +28,8 @@ Buffer = bytes | memoryview
 T = TypeVar("T")
 PIECE_BYTES = 1 << 20
 _THREADS = 4
+_PATIENT_THREADS = 2
+_NICE = 10
 
 
 class Disk:
@@ -37,14 +41,28 @@ class Disk:
 
     def __init__(self, threads: int = _THREADS) -> None:
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="disk")
+        self._patient = ThreadPoolExecutor(
+            _PATIENT_THREADS, thread_name_prefix="patient", initializer=_step_back
+        )
 
     async def run(self, function: Callable[[], T]) -> T:
         """Runs a function in a thread."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, function)
 
+    async def run_patiently(self, function: Callable[[], T]) -> T:
+        """Runs a function that computes for long in a thread that lets all others go first."""
+        return await asyncio.get_running_loop().run_in_executor(self._patient, function)
+
     def close(self) -> None:
         """Ends the threads, after what they do."""
         self._threads.shutdown()
+        self._patient.shutdown()
+
+
+def _step_back() -> None:
+    # On Linux the number of a thread stands for that thread alone.
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
 
 
 @dataclass(frozen=True)

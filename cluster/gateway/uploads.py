@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
 from cluster.gateway.config import GatewayConfig
 from cluster.gateway.database import Database
@@ -22,6 +22,32 @@ from worldloom.errors import ChecksumError, ConfigError, NotFoundError, Precondi
 
 _LEAST_LIFETIME_S = 60.0
 _MOST_KNOWN = 10_000
+_RENEWED_S = 60.0
+"""An upload is kept longer with a part; to note that once a minute is enough."""
+
+# Statements of every part, made once: building them takes longer than SQLite's answers.
+_STATE = select(UPLOADS.c.asset_id, UPLOADS.c.expire_s).where(UPLOADS.c.id == bindparam("upload"))
+_TOUCHING = (
+    PARTS.c.upload_id == bindparam("upload"),
+    PARTS.c.start_bytes <= bindparam("end"),
+    PARTS.c.end_bytes >= bindparam("start"),
+)
+_NEAR = select(PARTS).where(*_TOUCHING)
+_FORGET = delete(PARTS).where(*_TOUCHING)
+_MOVE = (
+    update(PARTS)
+    .where(PARTS.c.upload_id == bindparam("upload"), PARTS.c.start_bytes == bindparam("old"))
+    .values(start_bytes=bindparam("start"), end_bytes=bindparam("end"))
+)
+_ADD = insert(PARTS).values(
+    upload_id=bindparam("upload"), start_bytes=bindparam("start"), end_bytes=bindparam("end")
+)
+_RENEW = (
+    update(UPLOADS).where(UPLOADS.c.id == bindparam("upload")).values(expire_s=bindparam("expire"))
+)
+_SUM = select(func.coalesce(func.sum(PARTS.c.end_bytes - PARTS.c.start_bytes), 0)).where(
+    PARTS.c.upload_id == bindparam("upload")
+)
 
 
 @dataclass(frozen=True)
@@ -191,7 +217,7 @@ class Uploads:
         draft = self._config.uploads_folder / upload_id
         # The id of the asset is that of the upload, so that a commit that was cut off goes on.
         target = self._config.asset_path(upload_id)
-        if not await self._disk.run(lambda: settle(draft, target, sha256)):
+        if not await self._disk.run_patiently(lambda: settle(draft, target, sha256)):
             await self._database.write(lambda connection: _forget_parts(connection, upload_id))
             raise _altered(upload_id)
         return await self._database.write(
@@ -220,28 +246,24 @@ class Uploads:
         )
 
     def _received(self, connection: Connection, upload_id: str, span: Span) -> int:
-        row = connection.execute(
-            select(UPLOADS.c.asset_id).where(UPLOADS.c.id == upload_id)
-        ).first()
-        if row is None or row[0] is not None:
+        of = {"upload": upload_id}
+        row = connection.execute(_STATE, of).first()
+        if row is None or row.asset_id is not None:
             raise PreconditionError(f"uploads/{upload_id} takes no more parts", name=upload_id)
-        touching = (
-            PARTS.c.upload_id == upload_id,
-            PARTS.c.start_bytes <= span.end,
-            PARTS.c.end_bytes >= span.start,
-        )
         # Neighbours become one row, so that a finished file has a single one.
-        near = connection.execute(select(PARTS).where(*touching)).all()
-        connection.execute(delete(PARTS).where(*touching))
+        near = connection.execute(_NEAR, of | {"start": span.start, "end": span.end}).all()
         (whole,) = merged([span, *(Span(part.start_bytes, part.end_bytes) for part in near)])
-        values = {"upload_id": upload_id, "start_bytes": whole.start, "end_bytes": whole.end}
-        connection.execute(insert(PARTS), values)
-        connection.execute(
-            update(UPLOADS)
-            .where(UPLOADS.c.id == upload_id)
-            .values(expire_s=self._clock() + self._config.upload_lifetime_s)
-        )
-        return sum(part.end - part.start for part in _spans(connection, upload_id))
+        values = of | {"start": whole.start, "end": whole.end}
+        if len(near) == 1:
+            connection.execute(_MOVE, values | {"old": near[0].start_bytes})
+        else:
+            if near:
+                connection.execute(_FORGET, of | {"start": span.start, "end": span.end})
+            connection.execute(_ADD, values)
+        expire_s = self._clock() + self._config.upload_lifetime_s
+        if expire_s - row.expire_s > _RENEWED_S:
+            connection.execute(_RENEW, of | {"expire": expire_s})
+        return int(connection.execute(_SUM, of).scalar_one())
 
     def _register(self, connection: Connection, upload_id: str, sha256: bytes) -> AssetRecord:
         row = (
