@@ -3,10 +3,7 @@
 import asyncio
 import errno
 import fcntl
-import hashlib
 import os
-import sys
-import threading
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -17,7 +14,9 @@ from typing import Any, TypeVar
 import google_crc32c
 import numpy as np
 
-from cluster.gateway.direct import pieces, write_at
+from cluster.gateway.checker import sha256_of
+from cluster.gateway.digests import Digests
+from cluster.gateway.direct import write_at
 from worldloom.errors import (
     ChecksumError,
     PreconditionError,
@@ -28,8 +27,8 @@ Buffer = bytes | memoryview
 T = TypeVar("T")
 PIECE_BYTES = 1 << 20
 _THREADS = 4
-_PATIENT_THREADS = 2
-_NICE = 10
+_COMMITS = 2
+"""Files that are checked at a time: a long one does not hold up all others."""
 
 
 class Disk:
@@ -41,28 +40,24 @@ class Disk:
 
     def __init__(self, threads: int = _THREADS) -> None:
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="disk")
-        self._patient = ThreadPoolExecutor(
-            _PATIENT_THREADS, thread_name_prefix="patient", initializer=_step_back
-        )
+        self._commits = ThreadPoolExecutor(_COMMITS, thread_name_prefix="commit")
+        self._digests = Digests(_COMMITS)
 
     async def run(self, function: Callable[[], T]) -> T:
         """Runs a function in a thread."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, function)
 
-    async def run_patiently(self, function: Callable[[], T]) -> T:
-        """Runs a function that computes for long in a thread that lets all others go first."""
-        return await asyncio.get_running_loop().run_in_executor(self._patient, function)
+    async def settle(self, draft: Path, target: Path, sha256: bytes) -> bool:
+        """Moves a draft to its place; see `settle`."""
+        return await asyncio.get_running_loop().run_in_executor(
+            self._commits, settle, draft, target, sha256, self._digests.sha256
+        )
 
     def close(self) -> None:
         """Ends the threads, after what they do."""
         self._threads.shutdown()
-        self._patient.shutdown()
-
-
-def _step_back() -> None:
-    # On Linux the number of a thread stands for that thread alone.
-    if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
+        self._commits.shutdown()
+        self._digests.close()
 
 
 @dataclass(frozen=True)
@@ -106,11 +101,19 @@ def write_part(path: Path, offset: int, data: Buffer, crc32c: int) -> None:
             raise
 
 
-def settle(draft: Path, target: Path, sha256: bytes) -> bool:
+def settle(
+    draft: Path, target: Path, sha256: bytes, digest: Callable[[Path], bytes] = sha256_of
+) -> bool:
     """Moves a draft to its place, where it has the right content.
 
     Nothing is written into it from the moment on that it is read: writers, of other gateways too,
     hold its lock as well. Where it was moved before, the file in its place is what is looked at.
+
+    Args:
+        draft: Where its parts were written.
+        target: Its place.
+        sha256: What it should be.
+        digest: Computes the SHA-256 of a file.
 
     Returns:
         Whether the file in its place is the right one.
@@ -119,22 +122,13 @@ def settle(draft: Path, target: Path, sha256: bytes) -> bool:
         PreconditionError: a part of it is being written.
     """
     if not target.exists():
-        with _locked(draft, os.O_RDWR, fcntl.LOCK_EX) as fd:
-            if _sha256(fd) != sha256:
+        with _locked(draft, os.O_RDWR, fcntl.LOCK_EX):
+            if digest(draft) != sha256:
                 return False
             target.parent.mkdir(parents=True, exist_ok=True)
             draft.replace(target)
             return True
-    with target.open("rb", buffering=0) as stream:
-        return _sha256(stream.fileno()) == sha256
-
-
-def _sha256(fd: int) -> bytes:
-    """The digest of what is on the disk."""
-    digest = hashlib.sha256()
-    for piece in pieces(fd):
-        digest.update(piece)
-    return digest.digest()
+    return digest(target) == sha256
 
 
 @contextmanager

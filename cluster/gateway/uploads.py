@@ -11,7 +11,7 @@ from sqlalchemy import Connection, bindparam, delete, func, insert, select, upda
 
 from cluster.gateway.config import GatewayConfig
 from cluster.gateway.database import Database
-from cluster.gateway.disk import Buffer, Disk, make_draft, settle, write_part
+from cluster.gateway.disk import Buffer, Disk, make_draft, write_part
 from cluster.gateway.identifiers import checked_file_name, new_id
 from cluster.gateway.ownership import asset_from_row, own_row, requested_row, reused
 from cluster.gateway.quota import require_bytes
@@ -217,7 +217,7 @@ class Uploads:
         draft = self._config.uploads_folder / upload_id
         # The id of the asset is that of the upload, so that a commit that was cut off goes on.
         target = self._config.asset_path(upload_id)
-        if not await self._disk.run_patiently(lambda: settle(draft, target, sha256)):
+        if not await self._disk.settle(draft, target, sha256):
             await self._database.write(lambda connection: _forget_parts(connection, upload_id))
             raise _altered(upload_id)
         return await self._database.write(

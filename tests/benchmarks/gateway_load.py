@@ -289,19 +289,21 @@ def machine_cpu_s() -> float:
 
 
 def cpu_s(pid: int) -> float:
-    """Returns the CPU time of a process so far."""
-    times = psutil.Process(pid).cpu_times()
-    return times.user + times.system
+    """Returns the CPU time of a process and of those that it has started, so far."""
+    process = psutil.Process(pid)
+    times = [item.cpu_times() for item in (process, *process.children(recursive=True))]
+    return sum(item.user + item.system for item in times)
 
 
 def watched_memory(pid: int, seconds: float) -> list[float]:
-    """Samples the memory of a process, without what it starts with."""
+    """Samples the memory of a process and of those it has started, without its beginning."""
     process = psutil.Process(pid)
     samples: list[float] = []
     end_s = time.monotonic() + seconds
     while time.monotonic() < end_s:
         time.sleep(min(1.0, seconds / 20))
-        samples.append(process.memory_info().rss / 2**20)
+        all_of_it = (process, *process.children(recursive=True))
+        samples.append(sum(item.memory_info().rss for item in all_of_it) / 2**20)
     return samples[len(samples) // 5 :]
 
 
