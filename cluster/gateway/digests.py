@@ -67,8 +67,9 @@ def _started() -> subprocess.Popen[bytes]:
         [sys.executable, "-m", "cluster.gateway.checker"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        # Signals of a terminal are for the gateway, which ends it.
-        start_new_session=True,
+        # Signals of a terminal are for the gateway, which ends it. No session of its own: Linux
+        # shares a machine out among sessions first, whatever they step back from inside.
+        process_group=0,
     )
 
 

@@ -6,7 +6,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
 from typing import Any, NoReturn
 
 import grpc
@@ -20,6 +20,7 @@ from cluster.gateway.meters import Meters
 from cluster.gateway.scopes import OPEN_METHODS, SCOPES, Scope
 from cluster.gateway.status import status_of
 from cluster.gateway.tokens import Principal, Tokens
+from cluster.gateway.turns import Turns
 from worldloom.errors import (
     AccessError,
     BusyError,
@@ -33,6 +34,7 @@ _logger = logging.getLogger(__name__)
 _DETAILS = "grpc-status-details-bin"
 _LONGEST_CALL_S = 600.0
 _RETRY_S = 1.0
+_LONGEST_TURN_S = 0.05
 LOCAL = Principal("local", frozenset(Scope))
 """Who calls where no tokens are asked for."""
 _ANYBODY = Principal("anybody", frozenset())
@@ -58,7 +60,8 @@ class Guard(grpc.aio.ServerInterceptor):
         quotas: How many calls a caller may have at a time.
         meters: Where calls are counted.
         request_s: How long a request may take to come.
-        readers: What reads the requests of a method in the place of its own deserializer.
+        readers: What reads the requests of a method in the place of its own deserializer; such
+            requests are large, and are taken in turns.
     """
 
     def __init__(
@@ -74,6 +77,7 @@ class Guard(grpc.aio.ServerInterceptor):
         self._tokens = tokens
         self._quotas = quotas
         self._meters = meters
+        self._large = Turns(1, _LONGEST_TURN_S)
         self._calls: Counter[str] = Counter()
         self._streams: Counter[str] = Counter()
 
@@ -159,15 +163,24 @@ class Guard(grpc.aio.ServerInterceptor):
             start_s = time.monotonic()
             async with self._watched(method, context) as bound:
                 with self._counted(principal, is_stream=False):
-                    request = await self._request(context, bound, _LONGEST_CALL_S)
-                    _caller.set(principal)
-                    answer = await handler.unary_unary(request, context)
+                    async with self._turn(method):
+                        request = await self._request(context, bound, _LONGEST_CALL_S)
+                        _caller.set(principal)
+                        answer = await handler.unary_unary(request, context)
             self._meters.seconds.labels(method).observe(time.monotonic() - start_s)
             return answer
 
         return grpc.stream_unary_rpc_method_handler(
             answered, deserialize, handler.response_serializer
         )
+
+    def _turn(self, method: str) -> AbstractAsyncContextManager[None]:
+        """The turn that a call has to wait for before its request is read; most have none.
+
+        All at once, megabytes of parts would keep the loop, its threads and both ends of the
+        connections so busy that small calls come seconds late.
+        """
+        return self._large.turn() if method in self._readers else nullcontext()
 
     async def _request(self, context: Any, bound: asyncio.Timeout, longest_s: float | None) -> Any:
         """The one request of a call.

@@ -29,7 +29,8 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     _keep_memory()
     gc.collect()
     gc.freeze()
-    return asyncio.run(work)
+    import uvloop
+    return uvloop.run(work)
 
 
 def _keep_memory() -> None:

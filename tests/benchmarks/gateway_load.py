@@ -1,10 +1,11 @@
 """The gateway under load on loopback: watchers, uploads and calls at the same time.
 
-    python -m tests.benchmarks.gateway_load [--seconds 60] [--gate]
+    python -m tests.benchmarks.gateway_load [--seconds 60] [--ramp 6] [--gate]
 
 Client and gateway are processes of the same machine, so both take part of its cores. The clients
-are started before the clock is, and begin together. GetJob is called in an open loop: the time of
-a call counts from the moment that it was due, whatever held it up, the client included.
+are started before the clock is; within the ramp they come one after the other, and from its end on
+it is counted. With `--ramp 0` all of them come in one moment. GetJob is called in an open loop: the
+time of a call counts from the moment that it was due, whatever held it up, the client included.
 """
 
 import argparse
@@ -57,6 +58,26 @@ class Tally:
     errors: list[str] = field(default_factory=list[str])
 
 
+@dataclass(frozen=True)
+class Times:
+    """When the clients come, when it begins to count, and when they stop.
+
+    In seconds of the monotonic clock.
+    """
+
+    start_s: float
+    count_s: float
+    end_s: float
+
+    async def come(self) -> None:
+        """Waits for a moment of the ramp, each for its own."""
+        await asyncio.sleep(random.random() * (self.count_s - self.start_s))
+
+    def counts(self, moment_s: float) -> bool:
+        """Returns whether what is due at a moment counts."""
+        return self.count_s <= moment_s < self.end_s
+
+
 class Load:
     """One process of clients.
 
@@ -84,8 +105,9 @@ class Load:
             whole.update(self.data)
         self.sha256 = whole.digest()
 
-    async def watch(self, name: str, end_s: float) -> None:
+    async def watch(self, name: str, times: Times) -> None:
         """Follows a job and counts events, and those that are missing between."""
+        await times.come()
         request = reconstruction_service_pb2.WatchReconstructionJobRequest(name=name)
         call = self.jobs[0].WatchReconstructionJob(request, metadata=self.who)
         last = 0
@@ -93,12 +115,13 @@ class Load:
             async for message in call:
                 self.tally.gaps += message.event.sequence != last + 1
                 last = message.event.sequence
-                self.tally.events += 1
-                if time.monotonic() > end_s:
+                now_s = time.monotonic()
+                self.tally.events += times.counts(now_s)
+                if now_s > times.end_s:
                     break
         call.cancel()
 
-    async def upload(self, n: int, end_s: float, rate: float) -> None:
+    async def upload(self, n: int, times: Times, rate: float) -> None:
         """Uploads files one after the other, with their checksums, and deletes them.
 
         The data of a part are in the message once and for all: the load has to be made on the
@@ -106,7 +129,7 @@ class Load:
 
         Args:
             n: Which of the uploads.
-            end_s: When to stop.
+            times: When to come and when to stop.
             rate: Bytes a second; infinite for as fast as it goes.
         """
         stub: Any = asset_service_pb2_grpc.AssetServiceStub(self.channels[n % 4])
@@ -114,8 +137,9 @@ class Load:
         content = asset_service_pb2.UploadPartRequest(
             data=self.data, crc32c=self.crc32c
         ).SerializeToString()
+        await times.come()
         due_s = time.monotonic() + random.random() * PART_BYTES / rate
-        while time.monotonic() < end_s:
+        while time.monotonic() < times.end_s:
             start = asset_service_pb2.StartUploadRequest(
                 display_name="a.bin", size_bytes=PART_BYTES * FILE_PARTS
             )
@@ -128,31 +152,30 @@ class Load:
                 )
                 # Messages that follow one another are one message.
                 await send(place.SerializeToString() + content, metadata=self.who)
-                if time.monotonic() < end_s:
-                    self.tally.bytes += PART_BYTES
+                self.tally.bytes += times.counts(time.monotonic()) * PART_BYTES
             commit = asset_service_pb2.CommitUploadRequest(name=upload.name, sha256=self.sha256)
             asset = await stub.CommitUpload(commit, metadata=self.who)
             delete = asset_service_pb2.DeleteAssetRequest(name=asset.name)
             await stub.DeleteAsset(delete, metadata=self.who)
 
-    async def get(self, names: list[str], rate: float, end_s: float) -> None:
+    async def get(self, names: list[str], rate: float, times: Times) -> None:
         """Calls GetJob at a rate, whether the calls before have come back or not."""
-        start_s = time.monotonic()
         tasks: list[asyncio.Task[None]] = []
         count = 0
-        while (now_s := time.monotonic()) < end_s:
-            due_s = start_s + count / rate
+        while (now_s := time.monotonic()) < times.end_s:
+            due_s = times.start_s + count / rate
             if now_s < due_s:
                 await asyncio.sleep(due_s - now_s)
-            tasks.append(asyncio.create_task(self._get(random.choice(names), count, due_s)))
+            call = self._get(random.choice(names), count, due_s, times.counts(due_s))
+            tasks.append(asyncio.create_task(call))
             count += 1
         _, late = await asyncio.wait(tasks, timeout=_LATE_S)
         for task in late:
             task.cancel()
         await asyncio.gather(*late, return_exceptions=True)
 
-    async def _get(self, name: str, n: int, due_s: float) -> None:
-        """Calls once; what fails or does not come back counts as an error, with its time."""
+    async def _get(self, name: str, n: int, due_s: float, counts: bool) -> None:
+        """Calls once; what fails or does not come back is an error, within the ramp too."""
         request = reconstruction_service_pb2.GetReconstructionJobRequest(name=name)
         try:
             await self.jobs[2 + n % 2].GetReconstructionJob(request, metadata=self.who, timeout=30)
@@ -162,16 +185,19 @@ class Load:
             self.tally.errors.append("GetJob did not come back")
             raise
         finally:
-            self.tally.seconds.append(time.monotonic() - due_s)
+            if counts:
+                self.tally.seconds.append(time.monotonic() - due_s)
 
     async def run(self, part: str, names: list[str], options: argparse.Namespace) -> Tally:
         """Makes one kind of load."""
-        end_s = time.monotonic() + options.seconds
+        now_s = time.monotonic()
+        count_s = now_s + options.ramp
+        times = Times(now_s, count_s, count_s + options.seconds)
         rate = options.upload_rate * 1e6 / max(1, options.uploads) or math.inf
         kinds = {
-            "watch": [self.watch(names[n % JOBS], end_s) for n in range(options.watchers)],
-            "upload": [self.upload(n, end_s, rate) for n in range(options.uploads)],
-            "get": [self.get(names, options.rate, end_s)],
+            "watch": [self.watch(names[n % JOBS], times) for n in range(options.watchers)],
+            "upload": [self.upload(n, times, rate) for n in range(options.uploads)],
+            "get": [self.get(names, options.rate, times)],
         }
         for kind, work in kinds.items():
             if kind != part:
@@ -224,9 +250,10 @@ def measure(options: argparse.Namespace) -> dict[str, float]:
             job = json.dumps({"address": address, "token": told["token"], "names": names})
             parts = started(job)
             pids = [child.pid for child in parts.values()]
-            before_s = [machine_cpu_s(), *(cpu_s(pid) for pid in (server.pid, *pids))]
             for child in parts.values():
                 tell(child, "go")
+            time.sleep(options.ramp)
+            before_s = [machine_cpu_s(), *(cpu_s(pid) for pid in (server.pid, *pids))]
             memory_mib = watched_memory(server.pid, options.seconds)
             after_s = [machine_cpu_s(), *(cpu_s(pid) for pid in (server.pid, *pids))]
             said = {part: json.loads(child.communicate()[0]) for part, child in parts.items()}
@@ -311,6 +338,7 @@ def main() -> None:
     """Runs the benchmark, or one kind of load of it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--ramp", type=float, default=6.0, help="seconds in which clients come")
     parser.add_argument("--watchers", type=int, default=200)
     parser.add_argument("--uploads", type=int, default=20)
     parser.add_argument("--rate", type=float, default=500.0, help="GetJob calls a second")
