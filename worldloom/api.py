@@ -1,7 +1,9 @@
 """The public entry: from files to a scene folder."""
 
 import os
+import threading
 from collections.abc import Callable, Generator, Mapping, Sequence
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -19,7 +21,14 @@ from worldloom.depth import concrete_backend
 from worldloom.display import view_records
 from worldloom.errors import ConfigError, InputError
 from worldloom.event_log import log_event
-from worldloom.export import InputRecord, Manifest, ViewRecord, export_scene, software_versions
+from worldloom.export import (
+    MANIFEST_FILE,
+    InputRecord,
+    Manifest,
+    ViewRecord,
+    export_scene,
+    software_versions,
+)
 from worldloom.exposure import Balance
 from worldloom.ingest import (
     IngestLimits,
@@ -210,20 +219,23 @@ def reconstruct_sources(
     with Timeline(output / TIMELINE_FILE, output.name) as timeline, Journal(observers) as journal:
         observers.add(timeline)
         sources = opened()
-        with journal.timed("ingest", sum(len(source) for source in sources)):
-            all_frames = ingest(
-                sources,
-                bench.store,
-                every=every,
-                limits=limits or IngestLimits(),
-                on_progress=on_progress,
-                workers=_cores(),
-                need_parallax=need_parallax,
-            )
-        frames, held_out = split_holdout(all_frames, config.holdout)
         factory = runner or partial(InlineRunner, workers=_cores())
         with _opened(factory, bench_config) as at_work:
             at_work.watch(observers)
+            with journal.timed("ingest", sum(len(source) for source in sources)):
+                read = partial(
+                    ingest,
+                    sources,
+                    bench.store,
+                    every=every,
+                    limits=limits or IngestLimits(),
+                    workers=_cores(),
+                    need_parallax=need_parallax,
+                )
+                # A scene that is here is likely to be found finished: then no worker is needed.
+                start = None if (output / MANIFEST_FILE).exists() else at_work.start
+                all_frames = _read(read, on_progress, start)
+            frames, held_out = split_holdout(all_frames, config.holdout)
             config = _with_concrete_backends(config, at_work)
             made = make(frames, config, at_work, bench, on_progress)
         name = sources[0].name if len(sources) == 1 else title
@@ -297,6 +309,34 @@ def _opened(factory: RunnerFactory, bench: BenchConfig) -> Generator[Runner]:
         yield runner
     finally:
         runner.close()
+
+
+def _read(
+    read: Callable[..., tuple[Frame, ...]],
+    on_progress: ProgressCallback,
+    start: Callable[[], None] | None,
+) -> tuple[Frame, ...]:
+    """Reads the frames, in a thread where a runner starts meanwhile in this one.
+
+    Not the other way about: what Ray starts dies with the thread that started it.
+    """
+    if start is None:
+        return read(on_progress=on_progress)
+    leaving = threading.Event()
+
+    def report(progress: Progress) -> None:
+        if leaving.is_set():
+            raise CancelledError
+        on_progress(progress)
+
+    with ThreadPoolExecutor(1, thread_name_prefix="read") as aside:
+        reading = aside.submit(read, on_progress=report)
+        try:
+            start()
+            return reading.result()
+        except BaseException:
+            leaving.set()
+            raise
 
 
 def _make_folder(folder: Path) -> None:

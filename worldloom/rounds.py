@@ -288,7 +288,10 @@ def surface(
         *(job.bench, contributions, depth, voxel_m, truncation_m),
         *(job.config.surface, exposures),
     )
-    chunks = [chunk for chunk in job.run(FUSE_CHUNK, works) if chunk is not None]
+    # The longest first: a long one begun last keeps one worker busy and the others idle.
+    order = sorted(works, key=lambda work: -len(work.views) * len(work.chunk.blocks))
+    fused = [chunk for chunk in job.run(FUSE_CHUNK, order) if chunk is not None]
+    chunks = sorted(fused, key=lambda chunk: chunk.chunk_id)
     return merge_surface(job, chunks, shards, voxel_m), works
 
 
