@@ -132,7 +132,7 @@ def _fuse_shard(bench: Bench, key: ArtifactKey, work: ShardWork) -> FusedShard:
     )
 
 
-FUSE_SHARD = Stage("fuse-shard", 1, Role.MEMORY, FusedShard, _fuse_shard)
+FUSE_SHARD = Stage("fuse-shard", 2, Role.MEMORY, FusedShard, _fuse_shard)
 """Fuses one shard of the memory over its views."""
 
 
@@ -159,6 +159,7 @@ def _load_shard(bench: Bench, shard: FusedShard) -> FusedMemory:
             memory.normals,
             memory.colors,
             memory.confidence,
+            memory.count,
             memory.view_starts,
             memory.views,
         )
