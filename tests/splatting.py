@@ -18,7 +18,7 @@ from worldloom.memory import (
 )
 from worldloom.response import ViewExposure
 from worldloom.scene import DepthRef, Splats
-from worldloom.splat import SplatConfig, SplatRenderer, TrainWork
+from worldloom.splat import SplatConfig, SplatRenderer, TrainWork, validation_places
 from worldloom.splat._rasterizer import Scene
 from worldloom.surface import SurfaceConfig, plan_chunks
 
@@ -121,6 +121,8 @@ def train_works(
         SurfaceConfig(chunk_blocks=chunk_blocks),
     )
     by_id = {ref.frame.view_id: ref for ref in refs}
+    views = sorted({view for work in plan for view in work.chunk.views})
+    validation = tuple(views[place] for place in validation_places(len(views), config))
     return [
         TrainWork(
             work.chunk,
@@ -133,6 +135,8 @@ def train_works(
             None,
             "cpu",
             config,
+            validation,
+            config.steps,
         )
         for work in plan
     ]

@@ -28,13 +28,15 @@ from worldloom.splat import (
     merge_splats_work,
 )
 from worldloom.splat._anchor import anchored_cloud
+from worldloom.splat._beginning import first_state, seeds_of
 from worldloom.splat._cpu import CpuLearner
 from worldloom.splat._crew import Crew
 from worldloom.splat._learner import weights_of
 from worldloom.splat._region import owners, region_keys
 from worldloom.splat._state import state_bytes, state_from_bytes
-from worldloom.splat._train import CHECKPOINT_FILE, _first, _seeds, _view
-from worldloom.splat._trainer import rates_at, split_views
+from worldloom.splat._train import CHECKPOINT_FILE
+from worldloom.splat._trainer import Split, rates_at, split_views, validation_places
+from worldloom.splat._views import view_of_chunk
 from worldloom.stage import execute
 
 CONFIG = SplatConfig(steps=240, sh_interval=100, sh_degree=1, validation_interval=80)
@@ -200,10 +202,12 @@ def test_exposures_of_views_are_learned_and_their_mean_is_none(
     """One view is darker than the others: it gets a gain of its own, and the others none."""
     bench, refs = room
     (work,) = train_works(bench, refs, CONFIG)
-    views = [view for ref in refs if (view := _view(bench, ref, None, work, None)) is not None]
+    views = [
+        view for ref in refs if (view := view_of_chunk(bench, ref, None, work, None)) is not None
+    ]
     dark = views[5].target
     views[5] = replace(views[5], target=replace(dark, image=dark.image * np.float32(0.9)))
-    state = _first(_seeds(bench, work, None), work, len(views))
+    state = first_state(seeds_of(bench, work, None), work, len(views))
     weights = weights_of(replace(CONFIG, ssim_weight=0.0), 0.08)
     learner = CpuLearner(state, weights, Crew(1))
     rates = replace(rates_at(0, CONFIG, 0.08), gains=0.02)
@@ -254,11 +258,16 @@ def test_seeds_near_a_mesh_are_put_onto_it() -> None:
 
 
 def test_validation_views_are_few_and_spread() -> None:
-    split = split_views(88, SplatConfig())
-    assert len(split.validation) == 4
-    assert set(split.training) | set(split.validation) == set(range(88))
-    assert np.diff(split.validation).min() > 15
-    assert split_views(9, SplatConfig()).validation == ()
+    places = validation_places(88, SplatConfig())
+    assert len(places) == 4
+    assert np.diff(places).min() > 15
+    assert validation_places(9, SplatConfig()) == ()
+
+
+def test_chunks_are_chosen_by_the_same_views_and_by_no_large_part_of_theirs() -> None:
+    assert split_views([3, 5, 8, 9, 10], {8}) == Split((0, 1, 3, 4), (2,))
+    assert split_views([8, 9, 10, 11], {8}) == Split((0, 1, 2, 3), ())
+    assert split_views([1, 2], {8}) == Split((0, 1), ())
 
 
 def test_rates_fall_and_degrees_rise() -> None:

@@ -66,6 +66,13 @@ class FusedMemory:
             count=self.count[kept],
         )
 
+    def seen_by(self, view_ids: Sequence[int]) -> Bool[np.ndarray, "n"]:
+        """Returns which cells at least one of some views sees."""
+        if not len(self):
+            return np.zeros(0, np.bool_)
+        seen = np.isin(self.views, np.asarray(view_ids, np.int32))
+        return np.logical_or.reduceat(seen, self.view_starts[:-1])
+
     def covisible(self, view_id: int) -> dict[int, int]:
         """Returns how many cells each other view shares with this one, by view id."""
         counts = _shared_cells(self.view_starts, self.views, view_id)

@@ -1,7 +1,7 @@
 """Training: the schedule of steps, growth, looks at validation views, and checkpoints."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,11 +43,27 @@ class Course:
     """Of that state; None without validation views."""
 
 
-def split_views(count: int, config: SplatConfig) -> Split:
-    """Returns which views are kept for validation: evenly spread, few, or none of a few."""
+def validation_places(count: int, config: SplatConfig) -> tuple[int, ...]:
+    """Returns which of all views of a scene are kept for validation: spread, few, none of a few.
+
+    They are the same for all chunks: what one chunk is not shown, the other must not lack.
+    """
     kept = min(config.validation_views, count // VALIDATED_OF)
-    places = {round((i + 0.5) * count / kept - 0.5) for i in range(kept)}
-    return Split(tuple(i for i in range(count) if i not in places), tuple(sorted(places)))
+    return tuple(sorted({round((i + 0.5) * count / kept - 0.5) for i in range(kept)}))
+
+
+def split_views(view_ids: Sequence[int], validation: Collection[int]) -> Split:
+    """Returns the positions of the views of a chunk to learn from and to choose by.
+
+    Args:
+        view_ids: Of the views of the chunk.
+        validation: Ids of the views of the scene that are kept for validation. Where they are too
+            many of those of a chunk, it learns from them too and goes without.
+    """
+    kept = tuple(i for i, view_id in enumerate(view_ids) if view_id in validation)
+    if len(kept) * VALIDATED_OF > 2 * len(view_ids):
+        kept = ()
+    return Split(tuple(i for i in range(len(view_ids)) if i not in kept), kept)
 
 
 def rates_at(step: int, config: SplatConfig, spacing_m: float) -> Rates:
@@ -70,34 +86,38 @@ def rates_at(step: int, config: SplatConfig, spacing_m: float) -> Rates:
 def train(
     learner: Learner,
     views: Sequence[TrainingView],
+    split: Split,
     config: SplatConfig,
     spacing_m: float,
+    until: int,
     save: Callable[[State], None],
 ) -> Course:
     """Trains until the steps are done or the validation views see no more gain.
 
     The learner is left with the best state. What is drawn depends on the seed and the step alone,
-    so a run that goes on from a checkpoint takes the steps that it would have taken.
+    so a run that goes on from a checkpoint takes the steps that it would have taken. A round that
+    is not the last leaves the state that it ends with, unseen by the validation views.
 
     Args:
         learner: Holds the state to begin with, which may be under way.
         views: To learn from and to choose by.
+        split: Which of them are for what.
         config: Settings.
         spacing_m: Spacing of the seeds, world unit.
+        until: Step to end with, at most `config.steps`.
         save: Called with the state at every checkpoint.
     """
-    split = split_views(len(views), config)
     step = learner.state().step
-    seeds = len(learner.state())
-    while step < config.steps and learner.state().looks_since_best < config.patience:
+    judges = [views[i] for i in split.validation] if until == config.steps else []
+    while step < until and learner.state().looks_since_best < config.patience:
         index = _view_at(step, split, config.seed)
         learner.step(index, views[index], rates_at(step, config, spacing_m))
         step += 1
         if _grows_at(step, config):
-            _grow(learner, step, seeds, config)
-        if split.validation and (step % config.validation_interval == 0 or step == config.steps):
-            _look(learner, step, [views[i] for i in split.validation], config)
-        if step % config.checkpoint_interval == 0 and step < config.steps:
+            _grow(learner, step, config)
+        if judges and (step % config.validation_interval == 0 or step == config.steps):
+            _look(learner, step, judges, config)
+        if step % config.checkpoint_interval == 0 and step < until:
             save(learner.state())
     state = learner.state()
     best = state.best
@@ -120,10 +140,10 @@ def _grows_at(step: int, config: SplatConfig) -> bool:
     return within and step % GROWTH_INTERVAL == 0
 
 
-def _grow(learner: Learner, step: int, seeds: int, config: SplatConfig) -> None:
+def _grow(learner: Learner, step: int, config: SplatConfig) -> None:
     rounds = sum(_grows_at(at, config) for at in range(config.steps + 1))
     state = learner.state()
-    more = round(seeds * config.growth / rounds)
+    more = round(state.seeds * config.growth / rounds)
     more = max(0, min(more, config.max_gaussians - len(state)))
     learner.restore(grown(state, more, np.random.default_rng([config.seed, step, 1])))
 
