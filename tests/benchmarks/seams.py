@@ -11,9 +11,9 @@ of two chunks; and how much the mean squared error grows near the border between
 two chunks (4 pixels), near edges in depth elsewhere, and in the rest. Views kept out are taken as
 whole, whatever their masks say.
 
-`--store DIR` keeps the store: a second run makes only what is new. `--pictures DIR` writes each view
-kept out: the image, one chunk, several, their errors four times enlarged, and whose Gaussians are
-seen.
+`--store DIR` keeps the store: a second run makes only what is new. `--pictures DIR` writes each
+view kept out: the image, one chunk, several, their errors four times enlarged, and whose Gaussians
+are seen.
 """
 
 import argparse
