@@ -97,8 +97,8 @@ def main() -> None:
         shown = [_shown(bench, made) for made in (one, several)]
         for made, views in zip((one, several), shown, strict=True):
             psnr = [_psnr_db(view.square) for view in views]
-            made.row |= {"median_db": round(float(np.median(psnr)), 2)}
-            made.row |= {"mean_db": round(float(np.mean(psnr)), 2)}
+            made.row["median_db"] = round(float(np.median(psnr)), 2)
+            made.row["mean_db"] = round(float(np.mean(psnr)), 2)
             print(json.dumps(made.row), flush=True)
         owned = _owned(bench, several)
         print(json.dumps(_compared(*shown, owned)), flush=True)
