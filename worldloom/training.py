@@ -197,7 +197,8 @@ def _train_works(job: Job, inputs: TrainingInputs, *, anchored: bool) -> list[Tr
             _SEED_VIEWS,
             inputs.surface if anchored else None,
             backend,
-            config,
+            # A round is told where it ends, and does not depend on how many there are.
+            replace(config, rounds=1),
             validation,
             config.steps,
         )
