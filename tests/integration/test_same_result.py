@@ -98,8 +98,8 @@ def test_trained_splats_are_the_same_everywhere(source: Path, tmp_path: Path):
     config = replace(
         CONFIG,
         method="splat",
-        splat=SplatConfig(steps=40, sh_interval=20),
-        surface=replace(CONFIG.surface, chunk_blocks=100),
+        splat=SplatConfig(steps=20, sh_interval=10),
+        surface=replace(CONFIG.surface, chunk_blocks=160),
     )
     here = make(source, tmp_path / "inline", config, partial(InlineRunner, workers=2))
     there = make(source, tmp_path / "ray", config, partial(RayRunner, workers=2, config=_RAY))

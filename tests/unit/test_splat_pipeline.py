@@ -106,7 +106,7 @@ def test_a_chunk_that_fails_in_a_later_round_stays_in_the_scene(
         return train(learner, *arguments)
 
     monkeypatch.setattr(_train, "train", failing_once)
-    splat = replace(SPLAT, steps=20, seed=4)
+    splat = replace(SPLAT, steps=20, seed=4, rounds=2)
     result = made(folder, frames, "splat", splat=splat, surface=SurfaceConfig(chunk_blocks=60))
     assert [failure.stage for failure in result.failures] == ["train-splats"]
     evidence = result.evidence["splats"]

@@ -212,6 +212,29 @@ def test_a_chunk_that_fails_in_the_last_round_stays_as_it_was(
     assert merged.halo == last[0].halo > 0
 
 
+def test_a_chunk_that_learns_by_heart_stops_for_all_rounds(
+    room: tuple[Bench, list[DepthRef]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The best state is that of a round before; its halo goes all the same."""
+    bench, refs = room
+    config = replace(CONFIG, steps=60, validation_interval=8, patience=2, growth=0.0, seed=7)
+    monkeypatch.setattr(
+        "worldloom.splat._trainer._psnr_db", lambda learner, *_: 30.0 - learner.state().step
+    )
+    works = train_works(bench, refs, config, chunk_blocks=60)
+    chunks = in_rounds(bench, works)
+    assert {(chunk.steps, chunk.best_step) for chunk in chunks} == {(24, 8)}
+    assert not any(chunk.has_halo for chunk in chunks)
+    stopped = in_rounds(bench, works, 1)
+    places = [work.chunk for work in works]
+    for number, (chunk, alone) in enumerate(zip(chunks, stopped, strict=True)):
+        assert (alone.best_step, alone.validation_psnr_db) == (8, 22.0)
+        best = load_splats(bench, alone.artifact).means_in_world
+        own = owners(best.astype(np.float64), places, VOXEL_M) == number
+        found = load_splats(bench, chunk.artifact).means_in_world
+        np.testing.assert_array_equal(found, best[own])
+
+
 def test_rounds_that_are_cut_off_go_on_as_if_they_had_not_been(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

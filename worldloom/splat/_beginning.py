@@ -1,7 +1,7 @@
 """What a round of training begins with: the Gaussians of a chunk, and what stands around them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Int64
@@ -82,8 +82,16 @@ def _taken_over(bench: Bench, work: TrainWork, sight: Int64[np.ndarray, "k"]) ->
     state = state_from_bytes(bench.store.read(own.artifact, STATE_FILE).to_pybytes())
     count = len(state)
     if own.has_halo:
-        points = state.gaussians.means.astype(np.float64)
-        state = state.select(np.flatnonzero(owners(points, work.places, work.voxel_m) == number))
+
+        def own_rows(gaussians: Gaussians) -> Int64[np.ndarray, "m"]:
+            points = gaussians.means.astype(np.float64)
+            return np.flatnonzero(owners(points, work.places, work.voxel_m) == number)
+
+        best = state.best
+        state = state.select(own_rows(state.gaussians))
+        if best is not None:
+            kept = best.gaussians.select(own_rows(best.gaussians))
+            state.best = replace(best, gaussians=kept)
     around = trained_surroundings(
         *(bench, work.before, work.places, number),
         *(sight, work.voxel_m, work.config.max_gaussians),

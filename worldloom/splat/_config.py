@@ -52,7 +52,7 @@ class SplatConfig:
     halo_blocks: int = 2
     """Blocks around a chunk whose Gaussians are trained along with it in the first round, and left
     to its neighbour then."""
-    rounds: int = 2
+    rounds: int = 4
     """Rounds that the steps are done in where there are several chunks; after each, a chunk sees
     what the others have become. More joins them better, and makes them wait for each other."""
     seed: int = 0

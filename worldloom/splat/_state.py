@@ -51,7 +51,7 @@ class State:
         return len(self.gaussians)
 
     def select(self, rows: Int[np.ndarray, "m"]) -> "State":
-        """Returns the state of some of the Gaussians, with no best as yet; copies but the gains."""
+        """Returns the state of some of the Gaussians, with no best; copies, but for the gains."""
         none_fresh = np.zeros(len(rows), bool)
         return State(
             step=self.step,
@@ -63,6 +63,7 @@ class State:
             gains=self.gains,
             gain_moments=self.gain_moments,
             gain_updates=self.gain_updates,
+            looks_since_best=self.looks_since_best,
             seeds=round(self.seeds * len(rows) / max(1, len(self))),
         )
 

@@ -45,7 +45,7 @@ def _train(bench: Bench, key: ArtifactKey, work: TrainWork) -> TrainedChunk:
             lambda state: bench.store.write(key, CHECKPOINT_FILE, state_bytes(state)),
         )
         state = learner.state()
-    splats = _result(state.gaussians, course, work.config)
+    splats = _result(course, work.config)
     save_splats(bench, key, splats)
     if work.until < work.config.steps:
         bench.store.write(key, STATE_FILE, state_bytes(state))
@@ -86,8 +86,8 @@ def _learner(
     return CudaLearner(state, weights, around=around)
 
 
-def _result(gaussians: Gaussians, course: Course, config: SplatConfig) -> Splats:
-    splats = gaussians.splats()
+def _result(course: Course, config: SplatConfig) -> Splats:
+    splats = course.gaussians.splats()
     # Bands that the schedule had not reached are 0 and are not kept.
     degree = min(config.sh_degree, course.best_step // config.sh_interval)
     splats = replace(splats, sh=splats.sh[:, : (degree + 1) ** 2])

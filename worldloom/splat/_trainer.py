@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from worldloom.splat._config import SplatConfig
+from worldloom.splat._gaussians import Gaussians
 from worldloom.splat._growth import grown
 from worldloom.splat._learner import Learner, Rates, TrainingView
 from worldloom.splat._state import Best, State
@@ -31,16 +32,18 @@ class Split:
     validation: tuple[int, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Course:
-    """How training went."""
+    """How training went, and what came of it."""
 
+    gaussians: Gaussians
+    """The best there were, or those under way where a later round goes on."""
     steps: int
     """Steps done, in all runs together."""
     best_step: int
-    """Step whose state was taken."""
+    """Step whose Gaussians were taken."""
     validation_psnr_db: float | None
-    """Of that state; None without validation views."""
+    """Of them; None without validation views, and under way."""
 
 
 def validation_places(count: int, config: SplatConfig) -> tuple[int, ...]:
@@ -94,9 +97,8 @@ def train(
 ) -> Course:
     """Trains until the steps are done or the validation views see no more gain.
 
-    The learner is left with the best state. What is drawn depends on the seed and the step alone,
-    so a run that goes on from a checkpoint takes the steps that it would have taken. A round that
-    is not the last leaves the state that it ends with, unseen by the validation views.
+    What is drawn depends on the seed and the step alone, so a run that goes on from a checkpoint,
+    or a round that goes on from the one before, takes the steps that it would have taken.
 
     Args:
         learner: Holds the state to begin with, which may be under way.
@@ -108,7 +110,7 @@ def train(
         save: Called with the state at every checkpoint.
     """
     step = learner.state().step
-    judges = [views[i] for i in split.validation] if until == config.steps else []
+    judges = [views[i] for i in split.validation]
     while step < until and learner.state().looks_since_best < config.patience:
         index = _view_at(step, split, config.seed)
         learner.step(index, views[index], rates_at(step, config, spacing_m))
@@ -120,12 +122,10 @@ def train(
         if step % config.checkpoint_interval == 0 and step < until:
             save(learner.state())
     state = learner.state()
-    best = state.best
-    if best is None:
-        return Course(step, step, None)
-    state.gaussians = best.gaussians
-    learner.restore(state)
-    return Course(step, best.step, best.psnr_db)
+    ended = step == config.steps or state.looks_since_best >= config.patience
+    if state.best is None or not ended:
+        return Course(state.gaussians, step, step, None)
+    return Course(state.best.gaussians, step, state.best.step, state.best.psnr_db)
 
 
 def _view_at(step: int, split: Split, seed: int) -> int:
