@@ -100,7 +100,12 @@ def test_a_depth_model_predicts_the_same_everywhere(source: Path, tmp_path: Path
 
 @pytest.mark.usefixtures("ray_session")
 def test_trained_splats_are_the_same_everywhere(source: Path, tmp_path: Path):
-    config = replace(CONFIG, method="splat", splat=SplatConfig(steps=40, sh_interval=20))
+    config = replace(
+        CONFIG,
+        method="splat",
+        splat=SplatConfig(steps=20, sh_interval=10),
+        surface=replace(CONFIG.surface, chunk_blocks=100),
+    )
     here = make(source, tmp_path / "inline", config, partial(InlineRunner, workers=2))
     there = make(source, tmp_path / "ray", config, partial(RayRunner, workers=2, config=_RAY))
     _assert_same_scene(there, here)
@@ -109,6 +114,9 @@ def test_trained_splats_are_the_same_everywhere(source: Path, tmp_path: Path):
     assert theirs is not None
     for field in fields(ours):
         np.testing.assert_array_equal(getattr(theirs, field.name), getattr(ours, field.name))
+    rounds = digests(there.artifacts / "train-splats")
+    assert rounds == digests(here.artifacts / "train-splats")
+    assert sum(name.endswith("state.npz") for name in rounds) > 1, "several chunks, two rounds"
 
 
 @pytest.mark.usefixtures("ray_session")

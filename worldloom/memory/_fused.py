@@ -76,6 +76,13 @@ class FusedMemory:
             count=self.count[kept],
         )
 
+    def seen_by(self, view_ids: Sequence[int]) -> Bool[np.ndarray, "n"]:
+        """Returns which cells name at least one of some views."""
+        if not len(self):
+            return np.zeros(0, np.bool_)
+        seen = np.isin(self.views, np.asarray(view_ids, np.int32))
+        return np.logical_or.reduceat(seen, self.view_starts[:-1])
+
     def covisible(self, view_id: int, cells: Int64[np.ndarray, "k"]) -> SharedCellCounts:
         """Counts how many of a view's cells each other view sees.
 

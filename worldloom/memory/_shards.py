@@ -1,11 +1,11 @@
 """Shards of the memory: cubes of cells, fused each on its own, joined by loading."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Bool, Float64
 
 from worldloom.bench import Bench
 from worldloom.errors import ReconstructionError
@@ -167,12 +167,25 @@ def _load_shard(bench: Bench, shard: FusedShard) -> FusedMemory:
     return FusedMemory(shard.cell_m, *bench.cache.get((shard.artifact, FUSED_FILE), load))
 
 
-def load_memory(bench: Bench, shards: Sequence[FusedShard]) -> FusedMemory:
+def load_memory(
+    bench: Bench,
+    shards: Sequence[FusedShard],
+    kept: Callable[[FusedMemory], Bool[np.ndarray, "n"]] | None = None,
+) -> FusedMemory:
     """Returns the memory of the given shards, in canonical order; cached a shard.
+
+    Args:
+        bench: Store.
+        shards: Of one plan.
+        kept: Which cells of a shard are wanted; None for all. Of the others no more than a shard is
+            held beside what the bench keeps.
 
     Raises:
         ReconstructionError: there are no shards.
     """
     if not shards:
         raise ReconstructionError("the memory has no shards here; give the shards that were fused")
-    return join([_load_shard(bench, shard) for shard in shards])
+    if kept is None:
+        return join([_load_shard(bench, shard) for shard in shards])
+    loaded = (_load_shard(bench, shard) for shard in shards)
+    return join([memory.select(kept(memory)) for memory in loaded])
