@@ -99,7 +99,7 @@ def test_trained_splats_are_the_same_everywhere(source: Path, tmp_path: Path):
         CONFIG,
         method="splat",
         splat=SplatConfig(steps=20, sh_interval=10),
-        surface=replace(CONFIG.surface, chunk_blocks=160),
+        surface=replace(CONFIG.surface, chunk_blocks=100),
     )
     here = make(source, tmp_path / "inline", config, partial(InlineRunner, workers=2))
     there = make(source, tmp_path / "ray", config, partial(RayRunner, workers=2, config=_RAY))
