@@ -94,16 +94,16 @@ def main() -> None:
         one = _made(options, ONE_CHUNK, store, options.seed)
         several = _made(options, options.chunk_blocks, store, 0)
         bench = Bench(BenchConfig(str(store / "store")))
-        shown = [_shown(bench, made) for made in (one, several)]
-        for made, views in zip((one, several), shown, strict=True):
+        before, after = _shown(bench, one), _shown(bench, several)
+        for made, views in ((one, before), (several, after)):
             psnr = [_psnr_db(view.square) for view in views]
             made.row["median_db"] = round(float(np.median(psnr)), 2)
             made.row["mean_db"] = round(float(np.mean(psnr)), 2)
             print(json.dumps(made.row), flush=True)
         owned = _owned(bench, several)
-        print(json.dumps(_compared(*shown, owned)), flush=True)
+        print(json.dumps(_compared(before, after, owned)), flush=True)
         if options.pictures is not None:
-            _draw(*shown, owned, options.pictures)
+            _draw(before, after, owned, options.pictures)
 
 
 def _made(options: argparse.Namespace, chunk_blocks: int, store: Path, seed: int) -> Made:

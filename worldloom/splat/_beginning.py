@@ -37,7 +37,7 @@ class Beginning:
     seeds: int
     """Cells that the first round began with."""
     halo: int
-    """Gaussians of the halo that were left to their owners."""
+    """Gaussians of the halo that were left to their owners, in this round or before."""
 
 
 def beginning(
@@ -96,7 +96,7 @@ def _taken_over(bench: Bench, work: TrainWork, sight: Int64[np.ndarray, "k"]) ->
         *(bench, work.before, work.places, number),
         *(sight, work.voxel_m, work.config.max_gaussians),
     )
-    return Beginning(state, around, own.seeds, count - len(state))
+    return Beginning(state, around, own.seeds, own.halo + count - len(state))
 
 
 def seeds_of(bench: Bench, work: TrainWork, region: Int64[np.ndarray, "k"] | None) -> PointCloud:

@@ -31,7 +31,7 @@ class TrainedChunk:
     has_halo: bool
     """True where Gaussians of its halo are among them, which belong to its neighbours."""
     halo: int
-    """Gaussians of the halo that this round left to their owners before it began."""
+    """Gaussians of the halo that were left to their owners between rounds."""
     around: int
     """Gaussians beyond the chunk that were seen along with its own, and not trained."""
 
