@@ -8,6 +8,8 @@ from worldloom.scene import Frame
 from worldloom.stage import Role, Stage
 from worldloom.store import ArtifactKey
 
+_MOST_PARTNERS = 64
+
 
 @dataclass(frozen=True, eq=False)
 class RetrieveWork:
@@ -63,9 +65,8 @@ def _covisible(bench: Bench, work: RetrieveWork, memory: FusedMemory) -> tuple[S
     if work.own is None:
         return ()
     cells = read_cells(bench.store.read(work.own, ROWS_FILE))
-    counts = memory.covisible(work.frame.view_id, cells)
-    shared = [SharedCells(other, count / counts.own) for other, count in counts.others.items()]
-    return tuple(sorted(shared, key=lambda item: (-item.share, item.view_id))[:64])
+    counts = memory.covisible(work.frame.view_id, cells, _MOST_PARTNERS)
+    return tuple(SharedCells(other, count / counts.own) for other, count in counts.others.items())
 
 
 RETRIEVE = Stage("retrieve", 2, Role.MEMORY, RetrieveResult, _retrieve)

@@ -29,7 +29,8 @@ class SharedCellCounts:
     own: int
     """Cells of the view that the memory holds."""
     others: dict[int, float]
-    """Cells that another view sees too, by its id; whole numbers where each cell names all."""
+    """Cells that another view sees too, by its id, most first; of equals the smallest id. Whole
+    numbers where each cell names all."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +84,9 @@ class FusedMemory:
         seen = np.isin(self.views, np.asarray(view_ids, np.int32))
         return np.logical_or.reduceat(seen, self.view_starts[:-1])
 
-    def covisible(self, view_id: int, cells: Int64[np.ndarray, "k"]) -> SharedCellCounts:
+    def covisible(
+        self, view_id: int, cells: Int64[np.ndarray, "k"], most: int | None = None
+    ) -> SharedCellCounts:
         """Counts how many of a view's cells each other view sees.
 
         Where a cell names only some of those who see it, each of them counts for several: over
@@ -92,11 +95,15 @@ class FusedMemory:
         Args:
             view_id: The view, which is not counted itself.
             cells: Morton keys of the cells that it sees, ascending.
+            most: Others that are returned, those who share most; None for all.
         """
         rows = np.flatnonzero(np.isin(self.cells, cells, assume_unique=True))
         counts = _shared_cells(rows, self.count, self.view_starts, self.views, view_id)
+        others = np.flatnonzero(counts)
+        others = others[np.argsort(-counts[others], kind="stable")][:most]
         return SharedCellCounts(
-            len(rows), {int(view): float(counts[view]) for view in np.flatnonzero(counts)}
+            len(rows),
+            dict(zip(others.tolist(), counts[others].tolist(), strict=True)),
         )
 
     def select(self, kept: Bool[np.ndarray, "n"]) -> "FusedMemory":
