@@ -241,8 +241,8 @@ class ActorPool:
             if dispatch.tripped:
                 raise RunnerError(
                     f"stage {stage.name}: {dispatch.deaths_in_a_row} workers died and nothing got "
-                    f"done, the last by {fault.reason}; give the {self.spec.kind} role more memory "
-                    "or fewer workers, and see the logs of Ray",
+                    f"done, the last by {fault.reason}; give the {self.spec.kind} workers more "
+                    "memory or run fewer of them, and see the logs of Ray",
                     stage=stage.name,
                 ) from error
             return

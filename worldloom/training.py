@@ -145,7 +145,8 @@ def _trained_splats(job: Job, inputs: TrainingInputs, *, anchored: bool) -> Trai
 def _trained_in_rounds(job: Job, works: Sequence[TrainWork]) -> list[TrainedChunk]:
     """Trains the chunks; between rounds each gets to see what the others have become.
 
-    A chunk that fails in a later round stays as the round before has left it.
+    A chunk that fails in a later round stays as the round before has left it; where all fail, the
+    rounds end.
     """
     config = job.config.splat
     beside = neighbours([work.chunk for work in works], config.halo_blocks)
@@ -154,7 +155,14 @@ def _trained_in_rounds(job: Job, works: Sequence[TrainWork]) -> list[TrainedChun
     rounds = config.rounds if len(works) > 1 else 1
     for number in range(1, rounds + 1):
         until = config.steps * number // rounds
-        made = job.run(TRAIN, [continued(work, near, latest, until) for work, near in turns])
+        try:
+            made = job.run(TRAIN, [continued(work, near, latest, until) for work, near in turns])
+        except ReconstructionError as error:
+            if not latest:
+                raise
+            # What failed is in the record of the job already.
+            _logger.warning("the splats are those of round %d: %s", number - 1, error)
+            break
         turns = [turn for turn, chunk in zip(turns, made, strict=True) if chunk is not None]
         latest |= {chunk.chunk_id: chunk for chunk in made if chunk is not None}
     return [latest[chunk_id] for chunk_id in sorted(latest)]

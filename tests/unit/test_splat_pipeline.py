@@ -121,6 +121,27 @@ def test_a_chunk_that_fails_in_a_later_round_stays_in_the_scene(
     assert len(result.splats) == pytest.approx(len(kept.splats), rel=0.02)
 
 
+def test_a_round_in_which_every_chunk_fails_is_the_last(
+    folder: Path, frames: list[Frame], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train = _train.train
+
+    def failing_later(learner: Any, *arguments: Any) -> Any:
+        if learner.state().step > 0:
+            raise StageError("no memory left", stage="train-splats", subject="a chunk")
+        return train(learner, *arguments)
+
+    monkeypatch.setattr(_train, "train", failing_later)
+    splat = replace(SPLAT, steps=20, seed=6, rounds=2)
+    result = made(folder, frames, "splat", splat=splat, surface=SurfaceConfig(chunk_blocks=60))
+    assert result.splats is not None
+    evidence = result.evidence["splats"]
+    assert isinstance(evidence, dict)
+    chunks: list[TrainedChunk] = evidence["chunks"]
+    assert [chunk.steps for chunk in chunks] == [10] * len(chunks)
+    assert len(result.failures) == len(chunks) > 1
+
+
 def test_cuda_is_taken_where_it_is_and_refused_where_it_is_not(
     folder: Path, frames: list[Frame], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,6 +9,7 @@ from worldloom.stage import Role, Stage
 from worldloom.store import ArtifactKey
 
 _MOST_PARTNERS = 64
+"""Others that a view is told of; many times what it is compared with."""
 
 
 @dataclass(frozen=True, eq=False)
