@@ -8,7 +8,7 @@ import ray
 from ray.actor import ActorHandle
 
 from actors.resources import RoleResources
-from actors.roles import ChunkActor, DepthActor, MemoryActor, MergerActor
+from actors.roles import ChunkActor, DepthActor, MemoryActor, MergerActor, SharedActor
 from actors.worker import StageActor
 from worldloom.bench import BenchConfig
 from worldloom.logs import LogConfig
@@ -36,7 +36,8 @@ CONTROL_GROUP = "control"
 class ActorSpec:
     """All that it takes to start one worker."""
 
-    role: Role
+    roles: tuple[Role, ...]
+    """Whose stages it runs: one role, or several that ask for the same."""
     resources: RoleResources
     bench: BenchConfig
     on_gpu: bool
@@ -45,6 +46,16 @@ class ActorSpec:
     """Environment of the process, where that of the job does not serve."""
     log: LogConfig | None = None
     """How the worker logs; None: text of warnings and errors."""
+
+    @property
+    def kind(self) -> str:
+        """The role, or `shared` where it serves several."""
+        return str(self.roles[0]) if len(self.roles) == 1 else "shared"
+
+    @property
+    def actor_class(self) -> type[StageActor]:
+        """What runs in its process."""
+        return CLASSES[self.roles[0]] if len(self.roles) == 1 else SharedActor
 
     def request(self) -> dict[str, float]:
         """Returns what one worker asks of a node, by the names of Ray's resources."""
@@ -76,5 +87,5 @@ def actor_options(spec: ActorSpec, name: str) -> dict[str, Any]:
 
 def start_actor(spec: ActorSpec, name: str) -> ActorHandle[StageActor]:
     """Starts one worker; returns before it runs."""
-    remote_class: Any = ray.remote(**actor_options(spec, name))(CLASSES[spec.role])
+    remote_class: Any = ray.remote(**actor_options(spec, name))(spec.actor_class)
     return remote_class.remote(spec.bench, spec.log, name)

@@ -1,6 +1,7 @@
 """What each kind of worker asks of a cluster."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from worldloom.errors import ConfigError
 from worldloom.stage import Role
@@ -64,3 +65,15 @@ class ActorResources:
                 return self.chunk
             case Role.MERGER:
                 return self.merger
+
+    def of_all(self, roles: Sequence[Role]) -> RoleResources:
+        """Returns the resources of a worker that serves several roles, one at a time."""
+        asked = [self.of(role) for role in roles]
+        return replace(asked[0], memory_mib=max(each.memory_mib for each in asked))
+
+    def alike(self) -> list[tuple[Role, ...]]:
+        """Returns the roles in groups that differ in nothing but memory."""
+        groups: dict[RoleResources, list[Role]] = {}
+        for role in Role:
+            groups.setdefault(replace(self.of(role), memory_mib=0), []).append(role)
+        return [tuple(group) for group in groups.values()]

@@ -1,4 +1,4 @@
-"""The four kinds of workers. They differ in resources (`actors.resources`) and in cache."""
+"""The kinds of workers. They differ in resources (`actors.resources`) and in cache."""
 
 from typing import ClassVar
 
@@ -23,3 +23,7 @@ class MergerActor(StageActor):
     """Merging; reads every part once."""
 
     cache_share: ClassVar[float] = 0.25
+
+
+class SharedActor(StageActor):
+    """All of these in one process, one after another: for a machine that is its own cluster."""

@@ -48,7 +48,7 @@ class DispatchPolicy:
     """An item that runs this many times longer than the median item is late."""
     late_least_s: float = 5.0
     """No item is late before, seconds."""
-    steal_least_s: float = 0.5
+    steal_least_s: float = 0.1
     """Items with a median below this are not taken from the queue of another worker, seconds."""
 
     def __post_init__(self) -> None:

@@ -1,4 +1,4 @@
-"""A pool of actors of one role that survives the death of its members."""
+"""A pool of actors of one kind that survives the death of its members."""
 
 import itertools
 import logging
@@ -56,7 +56,7 @@ class _Call:
 
 
 class ActorPool:
-    """Workers of one role. They are started as work comes and stay for the next stage.
+    """Workers of one kind. They are started as work comes and stay for the next stage.
 
     Args:
         spec: What each worker is.
@@ -207,12 +207,12 @@ class ActorPool:
     def _wait_longer(self, waited_s: float) -> None:
         if waited_s > self._config.start_timeout_s:
             raise RunnerError(
-                f"no {self.spec.role} worker came up in {waited_s:.0f} s, though the cluster "
+                f"no {self.spec.kind} worker came up in {waited_s:.0f} s, though the cluster "
                 "could carry one; other jobs may hold it: wait for them or raise the timeout",
-                role=self.spec.role,
+                role=self.spec.kind,
             )
         if waited_s > self._config.patience_s:
-            _logger.info("waiting for a %s worker for %.0f s", self.spec.role, waited_s)
+            _logger.info("waiting for a %s worker for %.0f s", self.spec.kind, waited_s)
             self._on_stall()
 
     def _settle(
@@ -228,7 +228,7 @@ class ActorPool:
             value = ray.get(ref)
         except RayError as error:
             fault = self._read(error)
-            _logger.warning("%s worker %d: %s", self.spec.role, call.worker, fault.reason)
+            _logger.warning("%s worker %d: %s", self.spec.kind, call.worker, fault.reason)
             for item in self._at_stake(call, fault, dispatch):
                 if dispatch.is_over(item):
                     continue
@@ -241,15 +241,15 @@ class ActorPool:
             if dispatch.tripped:
                 raise RunnerError(
                     f"stage {stage.name}: {dispatch.deaths_in_a_row} workers died and nothing got "
-                    f"done, the last by {fault.reason}; give the {self.spec.role} role more memory "
-                    "or fewer workers, and see the logs of Ray",
+                    f"done, the last by {fault.reason}; give the {self.spec.kind} workers more "
+                    "memory or run fewer of them, and see the logs of Ray",
                     stage=stage.name,
                 ) from error
             return
         if call.item is None:
             _logger.debug("worker %d is up: %s", call.worker, value)
             self._up.add(call.worker)
-            self._observe(WorkerUp(self._label(call.worker), self.spec.role, value.node, value.pid))
+            self._observe(WorkerUp(self._label(call.worker), self.spec.kind, value.node, value.pid))
             dispatch.join(call.worker, value.node)
         else:
             yield from self._answered(call.worker, call.item, value, dispatch)
@@ -268,7 +268,7 @@ class ActorPool:
         elif dispatch.refused(worker, item, now_s):
             _logger.warning(
                 "%s worker %d: %s of %s is tried elsewhere: %s",
-                *(self.spec.role, worker, failure.stage, failure.subject, failure.message),
+                *(self.spec.kind, worker, failure.stage, failure.subject, failure.message),
             )
         else:
             final = replace(failure, attempts=dispatch.tries(item))
@@ -280,7 +280,7 @@ class ActorPool:
             raise error
         if raised_in_constructor(error):
             raise RunnerError(
-                f"a {self.spec.role} worker cannot be made: {fault.reason}; see that every node "
+                f"a {self.spec.kind} worker cannot be made: {fault.reason}; see that every node "
                 "has the dependencies of worldloom"
             ) from error
         return fault
@@ -298,7 +298,7 @@ class ActorPool:
             if call.item not in dispatch.held(call.worker):
                 return []
             return dispatch.lost_result(call.worker, call.item, time.monotonic())
-        self._observe(WorkerLost(self._label(call.worker), self.spec.role, fault.reason))
+        self._observe(WorkerLost(self._label(call.worker), self.spec.kind, fault.reason))
         self._drop(call.worker)
         return dispatch.lost_worker(call.worker)
 

@@ -1,4 +1,4 @@
-"""The runner for Ray: a pool of actors for each role."""
+"""The runner for Ray: a pool of actors for each role, or for those that ask for the same."""
 
 import logging
 import math
@@ -21,7 +21,7 @@ from cluster.capacity import Node, fit_together, has_gpu, require_feasible, slot
 from cluster.dispatch import DispatchPolicy
 from cluster.metrics import RayMetrics
 from cluster.pool import ActorPool, PoolConfig
-from cluster.session import RaySession
+from cluster.session import RaySession, joins
 from worldloom.bench import BenchConfig
 from worldloom.device import cuda_available
 from worldloom.errors import ConfigError, RunnerError
@@ -40,6 +40,8 @@ from worldloom.stage import (
 from worldloom.store import ArtifactKey, Store
 
 _logger = logging.getLogger(__name__)
+Crew = tuple[Role, ...]
+"""The roles that one pool serves."""
 _LOOKUP_THREADS = 8
 _POLL_S = 1.0
 
@@ -68,6 +70,10 @@ class RayConfig:
     autoscale: bool = False
     """Ask the autoscaler of the cluster for room for all workers that a stage can use, up to
     `workers`; what is asked is taken back in the end."""
+    shared_workers: bool | None = None
+    """Whether one process serves all roles that ask for the same CPUs and GPUs, one at a time, and
+    books the most memory that any asks for. None: on a local cluster, where starting a process for
+    each role costs more than it brings."""
     metrics: bool = True
     """Whether metrics for Prometheus are handed to Ray; see docs/observability.md."""
     log: LogConfig | None = None
@@ -110,15 +116,22 @@ class RayRunner:
         self._bench = bench
         self._config = config or RayConfig()
         self._store = Store(bench.store_uri)
-        self._pools: dict[Role, ActorPool] = {}
+        self._pools: dict[Crew, ActorPool] = {}
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._name = f"worldloom-{uuid.uuid4().hex[:8]}"
         self._probe = ArtifactKey(f"probe/{socket.gethostname()}-{self._name}")
         local_workers = workers or len(os.sched_getaffinity(0))
+        resources = self._config.resources
+        alone: list[Crew] = [(role,) for role in Role]
+        shared = self._config.shared_workers
+        if shared is None:
+            shared = not joins(address)
+        crews = resources.alike() if shared else alone
+        self._crews = {role: crew for crew in crews for role in crew}
         self._session = RaySession(
             address,
-            local_cpus=_local_cpus(self._config.resources, local_workers),
+            local_cpus=_local_cpus(resources, crews, local_workers),
             object_store_mib=self._config.object_store_mib,
             dashboard=self._config.dashboard,
             log_to_driver=self._config.log_to_driver,
@@ -160,7 +173,8 @@ class RayRunner:
                 counter.add(outcome)
             missing = {index: work for index, work in enumerate(works) if index not in outcomes}
             if missing:
-                pool, _ = self._pool(stage.role, len(missing))
+                crew = self._crews[stage.role]
+                pool, _ = self._pool(crew, len(missing))
                 size = partial(self._size, pool.spec)
                 self._session.ask_for(pool.spec.request(), self._wanted(len(missing)))
                 try:
@@ -169,7 +183,7 @@ class RayRunner:
                         outcomes[index] = outcome
                         counter.add(outcome)
                 except BaseException:
-                    self._pools.pop(stage.role).kill()
+                    self._pools.pop(crew).kill()
                     raise
             return [outcomes[index] for index in range(len(works))]
 
@@ -179,7 +193,7 @@ class RayRunner:
 
     def workers_up(self) -> dict[Role, int]:
         """Returns how many workers there are now, up or on the way, by role."""
-        return {role: pool.size for role, pool in self._pools.items()}
+        return {role: pool.size for crew, pool in self._pools.items() for role in crew}
 
     def has_cuda(self, role: Role = Role.DEPTH) -> bool:
         """See `worldloom.stage.Runner.has_cuda`: workers see a GPU only where they book one."""
@@ -202,8 +216,9 @@ class RayRunner:
             self._session.start()
             if self._session.address is not None:
                 return
-            for role in Role:
-                pool, size = self._pool(role, 1 if role is Role.MERGER else self._workers or 1)
+            for crew in dict.fromkeys(self._crews.values()):
+                most = 1 if crew == (Role.MERGER,) else self._workers or 1
+                pool, size = self._pool(crew, most)
                 pool.grow(size)
 
     def close(self) -> None:
@@ -233,68 +248,70 @@ class RayRunner:
             found = threads.map(lambda work: find(stage, self._store, work), works)
             return {index: outcome for index, outcome in enumerate(found) if outcome is not None}
 
-    def _pool(self, role: Role, items: int) -> tuple[ActorPool, int]:
+    def _pool(self, crew: Crew, items: int) -> tuple[ActorPool, int]:
         if self._session.start():
             self._pools.clear()  # they were of another connection
         if not self._store.holds(self._probe, PROBE_FILE):
             self._store.write(self._probe, PROBE_FILE, self._name.encode())
-        spec = self._spec(role, self._session.nodes())
+        spec = self._spec(crew, self._session.nodes())
         nodes = self._nodes_for(spec)
         carried = slots(nodes, spec.request())
         size = min(items, carried, self._workers or carried)
-        self._make_room(role, spec, size, nodes)
-        if role not in self._pools:
-            self._pools[role] = ActorPool(
+        self._make_room(crew, spec, size, nodes)
+        if crew not in self._pools:
+            self._pools[crew] = ActorPool(
                 spec,
-                f"{self._name}-{role}",
+                f"{self._name}-{spec.kind}",
                 self._probe,
                 PoolConfig(
                     self._config.dispatch, self._config.patience_s, self._config.start_timeout_s
                 ),
-                lambda: self._unblock(role),
+                lambda: self._unblock(crew),
                 self._stopping,
                 self._observers,
             )
-        return self._pools[role], size
+        return self._pools[crew], size
 
-    def _spec(self, role: Role, nodes: Sequence[Node]) -> ActorSpec:
-        resources = self._config.resources.of(role)
+    def _spec(self, crew: Crew, nodes: Sequence[Node]) -> ActorSpec:
+        resources = self._config.resources.of_all(crew)
         env = self._session.actor_env()
-        return ActorSpec(role, resources, self._bench, has_gpu(nodes), env, self._config.log)
+        return ActorSpec(crew, resources, self._bench, has_gpu(nodes), env, self._config.log)
 
     def _nodes_for(self, spec: ActorSpec) -> list[Node]:
         deadline_s = time.monotonic() + self._config.wait_for_nodes_s
         while True:
             nodes = self._session.nodes()
             if slots(nodes, spec.request()) or time.monotonic() >= deadline_s:
-                require_feasible(nodes, spec.request(), spec.role)
+                require_feasible(nodes, spec.request(), spec.kind)
                 return nodes
             time.sleep(_POLL_S)
 
-    def _make_room(self, role: Role, spec: ActorSpec, size: int, nodes: Sequence[Node]) -> None:
-        others = [other for other in self._pools if other is not role]
-        kept = self._pools[role].size if role in self._pools else 0
+    def _make_room(self, crew: Crew, spec: ActorSpec, size: int, nodes: Sequence[Node]) -> None:
+        others = [other for other in self._pools if other != crew]
+        kept = self._pools[crew].size if crew in self._pools else 0
         demands = [
             (pool.spec.request(), pool.size) for pool in map(self._pools.__getitem__, others)
         ]
         if not fit_together(nodes, [*demands, (spec.request(), max(size, kept))]):
             self._release(others)
 
-    def _unblock(self, role: Role) -> None:
+    def _unblock(self, crew: Crew) -> None:
         """Frees what the idle pools hold: the cluster may be fuller than its nodes tell."""
-        require_feasible(self._session.nodes(), self._pools[role].spec.request(), role)
-        self._release([other for other in self._pools if other is not role])
+        spec = self._pools[crew].spec
+        require_feasible(self._session.nodes(), spec.request(), spec.kind)
+        self._release([other for other in self._pools if other != crew])
 
-    def _release(self, roles: Sequence[Role]) -> None:
-        for role in roles:
-            for health in self._pools.pop(role).close():
-                _logger.info("%s worker ended: %s", role, health)
+    def _release(self, crews: Sequence[Crew]) -> None:
+        for crew in crews:
+            pool = self._pools.pop(crew)
+            for health in pool.close():
+                _logger.info("%s worker ended: %s", pool.spec.kind, health)
 
 
-def _local_cpus(resources: ActorResources, workers: int) -> float:
+def _local_cpus(resources: ActorResources, crews: Sequence[Crew], workers: int) -> float:
     """Returns the CPUs that a local cluster has on paper.
 
     Only one role works at a time, so the idle pools of the others need no core: they are counted
     out, and stay for their next stage. What bounds them is the memory that they book.
     """
-    return math.ceil(sum(resources.of(role).num_cpus for role in Role) * workers)
+    return math.ceil(sum(resources.of_all(crew).num_cpus for crew in crews) * workers)

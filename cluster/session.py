@@ -47,7 +47,7 @@ class RaySession:
         dashboard: bool,
         log_to_driver: bool,
     ) -> None:
-        self.address = address or os.environ.get("RAY_ADDRESS") or None
+        self.address = _address(address)
         self._local_cpus = local_cpus
         self._object_store_mib = object_store_mib
         self._dashboard = dashboard
@@ -152,6 +152,15 @@ class RaySession:
             ) from error
         finally:
             authentication.setLevel(level)
+
+
+def joins(address: str | None) -> bool:
+    """Returns whether a session with such an address joins a cluster and starts none."""
+    return _address(address) is not None
+
+
+def _address(given: str | None) -> str | None:
+    return given or os.environ.get("RAY_ADDRESS") or None
 
 
 def _provide_token() -> None:

@@ -21,8 +21,8 @@ def name_public(package: ModuleType) -> None:
     """
     offered = [
         name
-        for name, value in vars(package).items()
-        if not name.startswith("_") and not inspect.ismodule(value)
+        for name in dir(package)
+        if not name.startswith("_") and not inspect.ismodule(getattr(package, name))
     ]
     below = [part for part in pkgutil.iter_modules(package.__path__) if part.name[0] != "_"]
     package.__dict__["__all__"] = offered + [part.name for part in below]

@@ -1,5 +1,7 @@
 """A handful of Gaussians, and a slow, plain reference that renders them in torch."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import torch
@@ -17,8 +19,17 @@ from worldloom.memory import (
     points_from_depth,
 )
 from worldloom.response import ViewExposure
-from worldloom.scene import DepthRef, Splats
-from worldloom.splat import SplatConfig, SplatRenderer, TrainWork
+from worldloom.scene import DepthMap, DepthRef, Splats
+from worldloom.splat import (
+    TRAIN,
+    SplatConfig,
+    SplatRenderer,
+    TrainedChunk,
+    TrainWork,
+    continued,
+    neighbours,
+    validation_places,
+)
 from worldloom.splat._rasterizer import Scene
 from worldloom.surface import SurfaceConfig, plan_chunks
 
@@ -82,10 +93,31 @@ def blended(
     return total, 1 - light
 
 
-def store_room(bench: Bench, cameras: list[Camera]) -> list[DepthRef]:
-    """Views of the sphere in its box, with exact depth."""
+def store_room(bench: Bench, cameras: list[Camera], lost_px: int = 0) -> list[DepthRef]:
+    """Views of the sphere in its box, with exact depth, but for what is near its outline."""
     maps = [SphereInBox().depth_map(i, camera) for i, camera in enumerate(cameras)]
-    return [store_depth(bench, depth_map, room_image(depth_map.camera)) for depth_map in maps]
+    kept = [without_outlines(depth_map, lost_px) for depth_map in maps]
+    return [store_depth(bench, depth_map, room_image(depth_map.camera)) for depth_map in kept]
+
+
+def without_outlines(depth_map: DepthMap, lost_px: int) -> DepthMap:
+    """Depth that is not known within some pixels of a step in it, as where views do not agree."""
+    depth = depth_map.depth
+    window = np.ones((2 * lost_px + 1, 2 * lost_px + 1), np.uint8)
+    step = cv2.dilate(depth, np.ones((3, 3))) > 1.2 * depth
+    known = cv2.dilate(step.astype(np.uint8), window) == 0 if lost_px else np.ones_like(step)
+    return replace(depth_map, depth=np.where(known, depth, 0), confidence=known.astype(np.float32))
+
+
+def in_rounds(bench: Bench, works: list[TrainWork], rounds: int = 2) -> list[TrainedChunk]:
+    """Chunks of one scene, trained as the driver has it done."""
+    beside = neighbours([work.chunk for work in works], works[0].config.halo_blocks)
+    latest: dict[int, TrainedChunk] = {}
+    for number in range(1, rounds + 1):
+        until = works[0].config.steps * number // rounds
+        ready = [continued(w, near, latest, until) for w, near in zip(works, beside, strict=True)]
+        latest = {work.chunk.chunk_id: made(TRAIN, bench, work) for work in ready}
+    return list(latest.values())
 
 
 def room_image(camera: Camera) -> np.ndarray:
@@ -121,6 +153,8 @@ def train_works(
         SurfaceConfig(chunk_blocks=chunk_blocks),
     )
     by_id = {ref.frame.view_id: ref for ref in refs}
+    views = sorted({view for work in plan for view in work.chunk.views})
+    validation = tuple(views[place] for place in validation_places(len(views), config))
     return [
         TrainWork(
             work.chunk,
@@ -133,6 +167,8 @@ def train_works(
             None,
             "cpu",
             config,
+            validation,
+            config.steps,
         )
         for work in plan
     ]

@@ -1,37 +1,9 @@
-"""Worldloom: 3D scenes from camera-controlled video, on a laptop or a cluster."""
+"""Worldloom: 3D scenes from camera-controlled video, on a laptop or a cluster.
 
-from worldloom.api import reconstruct_files as reconstruct_files
-from worldloom.api import reconstruct_scene as reconstruct_scene
-from worldloom.cameras import Camera as Camera
-from worldloom.cameras import CameraIntrinsics as CameraIntrinsics
-from worldloom.cameras import CameraPose as CameraPose
-from worldloom.cameras import CameraTrajectory as CameraTrajectory
-from worldloom.cameras import interpolate_poses as interpolate_poses
-from worldloom.cameras import load_trajectory as load_trajectory
-from worldloom.cameras import save_trajectory as save_trajectory
-from worldloom.config import ReconstructionConfig as ReconstructionConfig
-from worldloom.errors import WorldloomError as WorldloomError
-from worldloom.export import export_cameras as export_cameras
-from worldloom.export import export_mesh as export_mesh
-from worldloom.export import export_point_cloud as export_point_cloud
-from worldloom.export import export_splats as export_splats
-from worldloom.film import FilmConfig as FilmConfig
-from worldloom.film import render_scene as render_scene
-from worldloom.inline import InlineRunner as InlineRunner
-from worldloom.meshes import MeshReport as MeshReport
-from worldloom.meshes import RefinementConfig as RefinementConfig
-from worldloom.meshes import mesh_report as mesh_report
-from worldloom.meshes import refine_mesh as refine_mesh
-from worldloom.panoramas import reconstruct_from_panorama as reconstruct_from_panorama
-from worldloom.panoramas import reconstruct_panoramas as reconstruct_panoramas
-from worldloom.scene import DepthMap as DepthMap
-from worldloom.scene import Frame as Frame
-from worldloom.scene import Mesh as Mesh
-from worldloom.scene import PointCloud as PointCloud
-from worldloom.scene import ReconstructedScene as ReconstructedScene
-from worldloom.scene import Splats as Splats
-from worldloom.scene import Texture as Texture
-from worldloom.scene import UnwrappedMesh as UnwrappedMesh
-from worldloom.texture import TextureConfig as TextureConfig
-from worldloom.texture import bake_textures as bake_textures
-from worldloom.texture import optimize_textures as optimize_textures
+The names are those of `__init__.pyi`. Each is imported when it is first asked for: a worker needs
+few of them, and one that imports all starts a second later.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,10 +1,11 @@
 """The public entry: from files to a scene folder."""
 
 import os
+import threading
 from collections.abc import Callable, Generator, Mapping, Sequence
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TypeVar, cast
@@ -13,20 +14,19 @@ import msgspec
 
 from worldloom.bench import Bench, BenchConfig
 from worldloom.cameras import CameraTrajectory
-from worldloom.codec import to_json
 from worldloom.config import Density, Method, ReconstructionConfig
 from worldloom.depth import concrete_backend
-from worldloom.display import view_records
-from worldloom.errors import ConfigError, InputError
+from worldloom.errors import InputError
 from worldloom.event_log import log_event
-from worldloom.export import InputRecord, Manifest, ViewRecord, export_scene, software_versions
-from worldloom.exposure import Balance
+from worldloom.export import (
+    MANIFEST_FILE,
+    Manifest,
+    export_scene,
+)
 from worldloom.ingest import (
     IngestLimits,
     MissingImages,
-    Panorama,
     Source,
-    Video,
     ingest,
     open_sources,
 )
@@ -34,13 +34,12 @@ from worldloom.inline import InlineRunner
 from worldloom.journal import Journal
 from worldloom.observation import Observers, observed_step
 from worldloom.pipeline import reconstruct, split_holdout
-from worldloom.quality import BASIS_EVIDENCE, Appraisal, appraise, save_basis
+from worldloom.quality import Appraisal, appraise
 from worldloom.reconstruction import Reconstruction
+from worldloom.record import appraised, manifest_of
 from worldloom.report import add_report
 from worldloom.scene import Frame, ReconstructedScene
 from worldloom.stage import Progress, ProgressCallback, Runner
-from worldloom.texture import RECORD as TEXTURES
-from worldloom.texture import plain_record, record_textures
 from worldloom.timeline import TIMELINE_FILE, Timeline
 
 StrPath = str | os.PathLike[str]
@@ -210,50 +209,35 @@ def reconstruct_sources(
     with Timeline(output / TIMELINE_FILE, output.name) as timeline, Journal(observers) as journal:
         observers.add(timeline)
         sources = opened()
-        with journal.timed("ingest", sum(len(source) for source in sources)):
-            all_frames = ingest(
-                sources,
-                bench.store,
-                every=every,
-                limits=limits or IngestLimits(),
-                on_progress=on_progress,
-                workers=_cores(),
-                need_parallax=need_parallax,
-            )
-        frames, held_out = split_holdout(all_frames, config.holdout)
         factory = runner or partial(InlineRunner, workers=_cores())
         with _opened(factory, bench_config) as at_work:
             at_work.watch(observers)
+            # A scene that is here is likely to be found finished: then no worker is needed.
+            start = None if (output / MANIFEST_FILE).exists() else at_work.start
+            read = partial(
+                ingest,
+                *(sources, bench.store),
+                every=every,
+                limits=limits or IngestLimits(),
+                workers=_cores(),
+                need_parallax=need_parallax,
+            )
+            with journal.timed("ingest", sum(len(source) for source in sources)):
+                all_frames = _read(read, on_progress, start)
+            frames, held_out = split_holdout(all_frames, config.holdout)
             config = _with_concrete_backends(config, at_work)
             made = make(frames, config, at_work, bench, on_progress)
         name = sources[0].name if len(sources) == 1 else title
         with journal.timed("appraise", len(frames)):
             appraisal = appraise(bench, made, held_out, title=name)
-        manifest = _manifest(config, sources, all_frames, made, journal, parameters or {})
-        manifest = _appraised(bench, manifest, made, appraisal, held_out)
+        manifest = manifest_of(config, sources, all_frames, made, journal, parameters or {})
+        manifest = appraised(bench, manifest, made, appraisal, held_out)
         with observed_step(observers, "export", len(frames)):
             scene = _exported(output, made, manifest, appraisal)
         if not report:
             return scene
         with observed_step(observers, "report", len(frames)):
             return add_report(scene, output, bench_config.store_uri)
-
-
-def _appraised(
-    bench: Bench,
-    manifest: Manifest,
-    made: Reconstruction,
-    appraisal: Appraisal,
-    held_out: Sequence[Frame],
-) -> Manifest:
-    """The manifest with the quality of the scene, and what it takes to measure that again."""
-    basis = {BASIS_EVIDENCE: save_basis(bench.store, appraisal.basis)}
-    return replace(
-        manifest,
-        metrics=appraisal.metrics,
-        quality=msgspec.json.decode(to_json(appraisal.quality)),
-        evidence=manifest.evidence | basis | _texture_record(bench, made, held_out),
-    )
 
 
 def _with_concrete_backends(config: ReconstructionConfig, runner: Runner) -> ReconstructionConfig:
@@ -299,6 +283,34 @@ def _opened(factory: RunnerFactory, bench: BenchConfig) -> Generator[Runner]:
         runner.close()
 
 
+def _read(
+    read: Callable[..., tuple[Frame, ...]],
+    on_progress: ProgressCallback,
+    start: Callable[[], None] | None,
+) -> tuple[Frame, ...]:
+    """Reads the frames, in a thread where a runner starts meanwhile in this one.
+
+    Not the other way about: what Ray starts dies with the thread that started it.
+    """
+    if start is None:
+        return read(on_progress=on_progress)
+    leaving = threading.Event()
+
+    def report(progress: Progress) -> None:
+        if leaving.is_set():
+            raise CancelledError
+        on_progress(progress)
+
+    with ThreadPoolExecutor(1, thread_name_prefix="read") as aside:
+        reading = aside.submit(read, on_progress=report)
+        try:
+            start()
+            return reading.result()
+        except BaseException:
+            leaving.set()
+            raise
+
+
 def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -316,81 +328,3 @@ def _cameras(frames: Sequence[Frame]) -> CameraTrajectory:
         tuple(frame.name for frame in frames),
         name="scene",
     )
-
-
-def _texture_record(
-    bench: Bench, made: Reconstruction, held_out: Sequence[Frame]
-) -> dict[str, object]:
-    """Where the inputs of the textures are, so that they can be made again."""
-    if made.texture_inputs is None:
-        return {}
-    inputs = replace(made.texture_inputs, held_out=tuple(held_out))
-    return {TEXTURES: plain_record(record_textures(bench, inputs, made.texture_set))}
-
-
-def _manifest(
-    config: ReconstructionConfig,
-    sources: Sequence[Source],
-    all_frames: Sequence[Frame],
-    made: Reconstruction,
-    journal: Journal,
-    parameters: Mapping[str, object],
-) -> Manifest:
-    used = {source.name: 0 for source in sources}
-    for frame in all_frames:
-        used[frame.trajectory] += 1
-    return Manifest(
-        parameters=cast("dict[str, object]", msgspec.to_builtins(config))
-        | msgspec.json.decode(to_json(parameters)),
-        views=tuple(
-            ViewRecord(
-                frame.view_id,
-                frame.name,
-                frame.trajectory,
-                frame.index,
-                frame.camera.intrinsics.width_px,
-                frame.camera.intrinsics.height_px,
-            )
-            for frame in made.frames
-        ),
-        inputs=tuple(
-            InputRecord(_media_path(source), source.name, None, len(source), used[source.name])
-            for source in sources
-        ),
-        evidence={
-            "voxel_m": made.voxel_m,
-            "truncation_m": made.truncation_m,
-            "cloud_spacing_m": made.cell_m,
-            "models": msgspec.json.decode(to_json(made.models)),
-            "exposure": None if made.balance is None else _exposure_evidence(made.balance),
-            "views": msgspec.json.decode(to_json(made.views)),
-            "stored_views": view_records(made.depth),
-        }
-        | msgspec.json.decode(to_json(made.evidence)),
-        timings=(*journal.timings[:1], *made.stages, *journal.timings[1:]),
-        warnings=journal.warnings,
-        failures=made.failures,
-        degraded=bool(made.failures),
-        software=software_versions(),
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-    )
-
-
-def _exposure_evidence(balance: Balance) -> dict[str, object]:
-    """What the gains of the views rest on; the gains themselves are with the views."""
-    return {
-        "response": balance.response,
-        "spread_before_levels": balance.spread_before_levels,
-        "spread_levels": balance.spread_levels,
-        "shared_samples": balance.shared_samples,
-    }
-
-
-def _media_path(source: Source) -> str:
-    if isinstance(source.media, Video):
-        return str(source.media.path)
-    if isinstance(source.media, Panorama):
-        return str(source.media.picture.path)
-    if not source.media:
-        raise ConfigError(f"source {source.name} has no image", field="inputs")
-    return str(source.media[0].path.parent)

@@ -138,8 +138,9 @@ def refine(
 ) -> tuple[list[ViewPlan], list[CheckResult | None], dict[int, AlignResult]]:
     """Round 2: the memories say what each view should see, and who else sees it."""
     cell_m = PRIOR_SPACING_PX * footprint(checked)
-    shards = fuse(job, contribute(job, checked, cell_m, cell_m, 0.0), {})
-    retrieved = _retrieve(job, planned.plans, estimates, shards)
+    contributions = contribute(job, checked, cell_m, cell_m, 0.0)
+    shards = fuse(job, contributions, {})
+    retrieved = _retrieve(job, planned.plans, estimates, contributions, shards)
     learned = {} if model is None else _predict(job, model, checked, retrieved)
     cameras = [frame.camera for frame in frames]
     plans = list(planned.plans)
@@ -215,9 +216,11 @@ def _retrieve(
     job: Job,
     plans: Sequence[ViewPlan],
     estimates: Sequence[EstimateResult | None],
+    contributions: Sequence[Contribution],
     shards: Sequence[FusedShard],
 ) -> dict[int, RetrieveResult]:
     works: list[RetrieveWork] = []
+    own = {contribution.view_id: contribution.artifact for contribution in contributions}
     index = ShardIndex(shards)
     for plan, estimate in zip(plans, estimates, strict=True):
         if estimate is None:
@@ -227,6 +230,7 @@ def _retrieve(
         works.append(
             RetrieveWork(
                 estimate.depth.frame,
+                own.get(plan.view_id),
                 index.in_view(camera, near, far),
                 near,
                 far,
@@ -288,7 +292,10 @@ def surface(
         *(job.bench, contributions, depth, voxel_m, truncation_m),
         *(job.config.surface, exposures),
     )
-    chunks = [chunk for chunk in job.run(FUSE_CHUNK, works) if chunk is not None]
+    # The longest first: a long one begun last keeps one worker busy and the others idle.
+    order = sorted(works, key=lambda work: -len(work.views) * len(work.chunk.blocks))
+    fused = [chunk for chunk in job.run(FUSE_CHUNK, order) if chunk is not None]
+    chunks = sorted(fused, key=lambda chunk: chunk.chunk_id)
     return merge_surface(job, chunks, shards, voxel_m), works
 
 

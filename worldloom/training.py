@@ -22,9 +22,13 @@ from worldloom.splat import (
     SPLAT_DEPTH,
     TRAIN,
     SplatDepthWork,
+    TrainedChunk,
     TrainWork,
+    continued,
     load_splats,
     merge_splats_work,
+    neighbours,
+    validation_places,
 )
 from worldloom.store import ArtifactKey
 from worldloom.surface import FuseChunkWork
@@ -111,7 +115,7 @@ _METHODS: dict[str, Callable[[Job, TrainingInputs], Trained]] = {
 
 def _trained_splats(job: Job, inputs: TrainingInputs, *, anchored: bool) -> Trained:
     works = _train_works(job, inputs, anchored=anchored)
-    trained = [chunk for chunk in job.run(TRAIN, works) if chunk is not None]
+    trained = _trained_in_rounds(job, works)
     chunks = [work.chunk for work in works]
     (merged,) = job.run(MERGE_SPLATS, [merge_splats_work(trained, chunks, inputs.voxel_m)])
     assert merged is not None  # a stage whose only item fails has raised
@@ -127,7 +131,8 @@ def _trained_splats(job: Job, inputs: TrainingInputs, *, anchored: bool) -> Trai
         seconds=sum(stage.seconds for stage in job.stages if stage.stage == TRAIN.name),
         gaussians=merged.gaussians,
     )
-    evidence = {"backend": works[0].backend, "halo_gaussians": merged.halo, "chunks": trained}
+    halo = merged.halo + sum(chunk.halo for chunk in trained)
+    evidence = {"backend": works[0].backend, "halo_gaussians": halo, "chunks": trained}
     return Trained(
         merge,
         tuple(work.chunk for work in fused),
@@ -135,6 +140,32 @@ def _trained_splats(job: Job, inputs: TrainingInputs, *, anchored: bool) -> Trai
         report,
         {"splats": evidence},
     )
+
+
+def _trained_in_rounds(job: Job, works: Sequence[TrainWork]) -> list[TrainedChunk]:
+    """Trains the chunks; between rounds each gets to see what the others have become.
+
+    A chunk that fails in a later round stays as the round before has left it; where all fail, the
+    rounds end.
+    """
+    config = job.config.splat
+    beside = neighbours([work.chunk for work in works], config.halo_blocks)
+    turns = list(zip(works, beside, strict=True))
+    latest: dict[int, TrainedChunk] = {}
+    rounds = config.rounds if len(works) > 1 else 1
+    for number in range(1, rounds + 1):
+        until = config.steps * number // rounds
+        try:
+            made = job.run(TRAIN, [continued(work, near, latest, until) for work, near in turns])
+        except ReconstructionError as error:
+            if not latest:
+                raise
+            # What failed is in the record of the job already.
+            _logger.warning("the splats are those of round %d: %s", number - 1, error)
+            break
+        turns = [turn for turn, chunk in zip(turns, made, strict=True) if chunk is not None]
+        latest |= {chunk.chunk_id: chunk for chunk in made if chunk is not None}
+    return [latest[chunk_id] for chunk_id in sorted(latest)]
 
 
 def _depth_of_splats(
@@ -161,6 +192,8 @@ def _train_works(job: Job, inputs: TrainingInputs, *, anchored: bool) -> list[Tr
     spacing_m = config.seed_spacing_px * footprint(inputs.checked)
     shards = fuse(job, contribute(job, inputs.checked, spacing_m, spacing_m, 0.0), inputs.exposures)
     depth = {r.depth.frame.view_id: r.depth for r in inputs.checked if r is not None}
+    views = sorted({view for work in inputs.works for view in work.chunk.views})
+    validation = tuple(views[place] for place in validation_places(len(views), config))
     return [
         TrainWork(
             work.chunk,
@@ -172,7 +205,10 @@ def _train_works(job: Job, inputs: TrainingInputs, *, anchored: bool) -> list[Tr
             _SEED_VIEWS,
             inputs.surface if anchored else None,
             backend,
-            config,
+            # A round is told where it ends, and does not depend on how many there are.
+            replace(config, rounds=1),
+            validation,
+            config.steps,
         )
         for work in inputs.works
     ]

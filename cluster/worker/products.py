@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from cluster.worker.events import EventWriter
+from cluster.worker.execution import runner_of
 from cluster.worker.task import Outcome, Output, RenderSpec, Task
 from worldloom.cameras import Camera
 from worldloom.errors import ConfigError, ExportError
@@ -86,7 +87,13 @@ def _make(task: Task, scene: ReconstructedScene, target: Path, events: EventWrit
         case Task(refine=spec) if spec is not None:
             return _refined(task, scene, target)
         case Task(optimize=spec) if spec is not None:
-            better = optimize_textures(scene, iterations=spec.iterations, store_uri=task.store_uri)
+            better = optimize_textures(
+                scene,
+                iterations=spec.iterations,
+                store_uri=task.store_uri,
+                runner=runner_of(task),
+                on_progress=events,
+            )
             return export_mesh(better, target / "textured.glb")
         case Task(render=spec) if spec is not None:
             return _rendered(spec, scene, target, events)

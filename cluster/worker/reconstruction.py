@@ -1,9 +1,7 @@
 """The job that makes a scene."""
 
-import os
 import shutil
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import cv2
@@ -11,14 +9,14 @@ import numpy as np
 
 from cluster.worker.decoder import INPUTS_FOLDER, limits_of
 from cluster.worker.events import EventWriter
+from cluster.worker.execution import runner_of
 from cluster.worker.inspection import inspected_inputs
 from cluster.worker.task import Outcome, ReconstructSpec, Task
-from worldloom.api import ARTIFACTS_FOLDER, RunnerFactory, reconstruct_files
+from worldloom.api import ARTIFACTS_FOLDER, reconstruct_files
 from worldloom.bench import Bench
 from worldloom.depth import CHECK
 from worldloom.display import depth_picture, depth_span, existing_store, finished, shrunk
 from worldloom.export import load_manifest
-from worldloom.inline import InlineRunner
 from worldloom.stage import Progress
 
 _PREVIEW_WIDTH_PX = 480
@@ -50,7 +48,7 @@ def reconstruct_job(
         spec.config(),
         trajectories=[Path(item.trajectory) for item in inputs if item.trajectory is not None],
         every=spec.frame_step,
-        runner=_runner(task),
+        runner=runner_of(task),
         store_uri=store_uri,
         limits=limits_of(task),
         on_progress=_with_previews(folder, store_uri, events),
@@ -66,15 +64,6 @@ def reconstruct_job(
             events,
         )
     return Outcome(degraded=load_manifest(out).degraded)
-
-
-def _runner(task: Task) -> RunnerFactory:
-    if task.runner == "inline":
-        return partial(InlineRunner, workers=len(os.sched_getaffinity(0)))
-    # Ray takes a second to import, which jobs without it need not wait for.
-    from cluster.ray_runner import RayConfig, RayRunner
-
-    return partial(RayRunner, workers=task.ray_workers, config=RayConfig())
 
 
 def _with_previews(folder: Path, store_uri: str, events: EventWriter) -> Callable[[Progress], None]:

@@ -21,9 +21,18 @@ from worldloom.bench import Bench, BenchConfig
 from worldloom.cameras import Camera, CameraIntrinsics
 from worldloom.depth import RETRIEVE, RetrieveWork
 from worldloom.lattice import cells_from_keys, keys_from_cells
-from worldloom.memory import FUSED_FILE, FusedMemory, FusedShard, ShardIndex, write_fused
+from worldloom.memory import (
+    FUSED_FILE,
+    ROWS_FILE,
+    FusedMemory,
+    FusedShard,
+    GeometricMemory,
+    ShardIndex,
+    write_fused,
+    write_rows,
+)
 from worldloom.scene import Frame
-from worldloom.store import artifact_key
+from worldloom.store import ArtifactKey, artifact_key
 
 CELL_M, SHARD_CELLS = 0.1, 32
 WALL_M, REACH_M, HEIGHT_M = 2.0, 2.0, 3.0
@@ -37,6 +46,8 @@ class Bank:
 
     places_m: np.ndarray
     """Along the wall, ascending."""
+    keys: np.ndarray
+    """Cells of the wall."""
     shards: tuple[FusedShard, ...]
 
     def camera(self, view: int) -> Camera:
@@ -44,6 +55,15 @@ class Bank:
         world_from_cam = np.eye(4)
         world_from_cam[0, 3] = self.places_m[view]
         return Camera(LENS, world_from_cam)
+
+    def cells_of(self, bench: Bench, view: int) -> ArtifactKey:
+        """Writes what a view put into the memory."""
+        centre_m = (cells_from_keys(self.keys)[:, 0] + 0.5) * CELL_M
+        seen = self.keys[np.abs(centre_m - self.places_m[view]) <= REACH_M]
+        key = artifact_key("own", 1, view)
+        rows = _rows(seen, np.full(len(seen), view))
+        bench.store.write(key, ROWS_FILE, write_rows(CELL_M, [rows]))
+        return key
 
 
 def main() -> None:
@@ -72,7 +92,8 @@ def _measure(case: str, count: int, asked: int, folder: str) -> dict[str, object
         choose_ms.append(_cpu_ms(lambda camera=camera: index.in_view(camera, 0.5, 4.0)))
         shards = index.in_view(camera, 0.5, 4.0)
         frame = Frame(view, f"{case}/{view}", case, view, camera, artifact_key("image", 1, view))
-        work = RetrieveWork(frame, shards, 0.5, 4.0, 320, 240)
+        own = bank.cells_of(bench, view)
+        work = RetrieveWork(frame, own, shards, 0.5, 4.0, 320, 240)
         key = RETRIEVE.key(work)
         retrieve_ms.append(_cpu_ms(lambda key=key, work=work: RETRIEVE.function(bench, key, work)))
         found.append(len(RETRIEVE.function(bench, key, work).covisible))
@@ -115,9 +136,9 @@ def _bank(bench: Bench, places_m: np.ndarray) -> Bank:
         key = artifact_key("bank", 1, first)
         bench.store.write(key, FUSED_FILE, write_fused(memory))
         shards.append(
-            FusedShard(first, first + (1 << shift), key, CELL_M, len(part), len(memory.views))
+            FusedShard(first, first + (1 << shift), key, CELL_M, len(part), int(memory.count.sum()))
         )
-    return Bank(places_m, tuple(shards))
+    return Bank(places_m, keys, tuple(shards))
 
 
 def _cells_seen(keys: np.ndarray, places_m: np.ndarray) -> FusedMemory:
@@ -127,16 +148,20 @@ def _cells_seen(keys: np.ndarray, places_m: np.ndarray) -> FusedMemory:
     counts = np.maximum(np.searchsorted(places_m, centre_m + REACH_M) - first, 0)
     starts = np.append(0, np.cumsum(counts)).astype(np.int64)
     views = np.arange(starts[-1]) - np.repeat(starts[:-1] - first, counts)
-    size = len(keys)
-    return FusedMemory(
+    return _rows(np.repeat(keys, counts), views).fused()
+
+
+def _rows(cells: np.ndarray, views: np.ndarray) -> GeometricMemory:
+    size = len(cells)
+    return GeometricMemory(
         CELL_M,
-        cells=keys,
+        cells=cells,
+        views=views.astype(np.int32),
         offsets=np.full((size, 3), 2**15, np.uint16),
-        normals=np.tile(np.array([0, 0, -1], np.int16) * 32767, (size, 1)),
+        normals=np.tile(np.array([0, 0, -127], np.int8), (size, 1)),
         colors=np.full((size, 3), 128, np.uint8),
         confidence=np.full(size, 255, np.uint8),
-        view_starts=starts,
-        views=views.astype(np.int32),
+        count=np.ones(size, np.uint16),
     )
 
 

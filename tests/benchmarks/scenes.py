@@ -25,10 +25,13 @@ class Case:
     folder: str
     arguments: tuple[str, ...] = ()
     truth: bool = False
+    parts: tuple[str, ...] = ("",)
+    """Folders below that are given, each a scene with its truth where there is one."""
 
 
 CASES = (
     Case("atrium/traj0", ("--every", "2"), truth=True),
+    Case("atrium", truth=True, parts=("traj0", "traj1")),
     Case("kitchen_rgbd", truth=True),
     Case("fountain", ("--resolution", "768", "--holdout", "5")),
     Case("fox"),
@@ -60,9 +63,9 @@ def main() -> None:
 
 
 def _measure(case: Case, data: Path, judge: Path | None, out: Path, workers: int) -> dict[str, Any]:
-    folder = data / case.folder
+    inputs = [str(data / case.folder / part) for part in case.parts]
     target = out / case.folder.replace("/", "_")
-    command = [sys.executable, "-m", "cluster", "reconstruct", str(folder), "--out", str(target)]
+    command = [sys.executable, "-m", "cluster", "reconstruct", *inputs, "--out", str(target)]
     command += ["--runner", "inline", "--workers", str(workers), "--json", *case.arguments]
     usage = watch(command)
     if usage.returncode != 0:
@@ -77,7 +80,7 @@ def _measure(case: Case, data: Path, judge: Path | None, out: Path, workers: int
     if case.truth and judge is not None:
         for name in ("mesh", "point_cloud"):
             verdict = subprocess.run(
-                [sys.executable, str(judge), str(target / f"{name}.ply"), str(folder)],
+                [sys.executable, str(judge), str(target / f"{name}.ply"), *inputs],
                 check=True,
                 capture_output=True,
                 text=True,

@@ -149,10 +149,16 @@ def _seams(
         )
     return {
         "seams": {name: asdict(value) for name, value in contrasts.items()},
-        "seam_ratio": contrasts["full"].levels / max(contrasts["none"].levels, 1e-9),
-        "seam_ratio_global": contrasts["global"].levels / max(contrasts["none"].levels, 1e-9),
-        "seam_ratio_pair": contrasts["full"].pair_levels / max(contrasts["none"].pair_levels, 1e-9),
+        "seam_ratio": _ratio(contrasts["full"].levels, contrasts["none"].levels),
+        "seam_ratio_global": _ratio(contrasts["global"].levels, contrasts["none"].levels),
+        "seam_ratio_all_views": _ratio(
+            contrasts["full"].all_views_levels, contrasts["none"].all_views_levels
+        ),
     }
+
+
+def _ratio(levelled: float, plain: float) -> float:
+    return levelled / max(plain, 1e-9)
 
 
 def _seconds(scene: ReconstructedScene) -> dict[str, float]:

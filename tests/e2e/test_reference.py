@@ -23,8 +23,8 @@ def test_the_reference_names_all_that_is_public(tmp_path: Path):
     page = (tmp_path / "worldloom.html").read_text()
     names = [
         name
-        for name, value in vars(worldloom).items()
-        if name[0] != "_" and not inspect.ismodule(value)
+        for name in dir(worldloom)
+        if name[0] != "_" and not inspect.ismodule(getattr(worldloom, name))
     ]
     assert len(names) > 10
     assert [name for name in names if f'id="{name}"' not in page] == []

@@ -43,7 +43,7 @@ def ray_runner(ray_session: RaySession, store_root: Path) -> Iterator[RayRunner]
     Tests tell their work apart by `Task.test`.
     """
     small = RoleResources(num_cpus=0.125)
-    config = RayConfig(resources=ActorResources(small, small, small, small))
+    config = RayConfig(resources=ActorResources(small, small, small, small), shared_workers=False)
     bench = BenchConfig(str(store_root), cache_mib=64)
     with RayRunner(bench, workers=2, config=config) as runner:
         yield runner

@@ -238,7 +238,11 @@ def test_the_log_is_followed_until_the_job_ends(head: Head, jobs: RayJobs):
     program = "import os, time; print('first ' + os.environ['WORD']); time.sleep(1); print('last')"
     jobs.submit(["python", "-u", "-c", program], "told", {"WORD": "two words"}, {})
     followed = "".join(jobs.follow("told"))
-    assert followed.endswith("first two words\nlast\n")
+    # Ray writes lines of its own into the same log, and on a busy machine between those of the job.
+    said = [line for line in followed.splitlines() if line in {"first two words", "last"}]
+    assert said == ["first two words", "last"]
+    assert followed.endswith("last\n")
+    assert jobs.logs("told").startswith(followed), "nothing lost, nothing twice"
     assert jobs.status("told") is JobState.SUCCEEDED
     shown = head.call("job", "logs", "told", "--address", head.address)
     assert shown.stdout == jobs.logs("told")

@@ -157,6 +157,21 @@ def test_pools_stay_for_the_next_stage(ray_runner: RayRunner):
     assert ray_runner.workers_up()[Role.DEPTH] == 2
 
 
+@pytest.mark.usefixtures("ray_session")
+def test_roles_that_ask_for_the_same_share_workers(tmp_path: Path):
+    """Here by default: the runner has no address. Depth asks for more, so it has its own."""
+    small = RoleResources(num_cpus=0.125)
+    resources = ActorResources(RoleResources(num_cpus=0.25), small, small, small)
+    with RayRunner(BenchConfig(str(tmp_path)), 1, config=RayConfig(resources)) as runner:
+        places = {}
+        for role in Role:
+            (outcome,) = runner.map(look_stage(role), [Task(f"shared {role}", 1)], _ignore)
+            places[role] = outcome.value
+        assert runner.workers_up() == dict.fromkeys(Role, 1)
+    pids = {role: place.pid for role, place in places.items() if place is not None}
+    assert pids[Role.MEMORY] == pids[Role.CHUNK] == pids[Role.MERGER] != pids[Role.DEPTH]
+
+
 def test_idle_workers_that_died_are_replaced_and_no_item_is_blamed(
     ray_session: RaySession, tmp_path: Path
 ):
@@ -246,7 +261,9 @@ def test_roles_take_turns_where_there_is_room_for_one(
     """A pool makes room by what the nodes have (2 x 2.5 of 4), or since others hold a part."""
     ray_runner.map(STAGE, [Task(f"others hold a part {num_cpus}", 1)], _ignore)
     big = RoleResources(num_cpus=num_cpus)
-    config = RayConfig(resources=ActorResources(depth=big, chunk=big), patience_s=1)
+    config = RayConfig(
+        resources=ActorResources(depth=big, chunk=big), patience_s=1, shared_workers=False
+    )
     with RayRunner(BenchConfig(str(tmp_path)), workers=1, config=config) as runner:
         for role in (Role.DEPTH, Role.CHUNK, Role.DEPTH):
             works = _tasks(f"turns {role} {runner.workers_up()}", {}, count=2)

@@ -1,6 +1,7 @@
 """Distributed equals local, bit for bit, whatever runs it, and whatever died on the way."""
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -16,6 +17,9 @@ import pytest
 
 from actors.resources import ActorResources, RoleResources
 from cluster.ray_runner import RayConfig, RayRunner
+from cluster.worker.events import EventWriter
+from cluster.worker.products import product_job
+from cluster.worker.task import EVENTS_FILE, JobKind, OptimizeSpec, Task
 from tests.benchmarks.object_store import store_stats
 from tests.integration.scenes import CONFIG, SMALL_CHUNKS, Made, arrays_of, digests, make
 from tests.integration.scenes import write_input as write_input_to
@@ -25,6 +29,7 @@ from worldloom.inline import InlineRunner
 from worldloom.learned import AlignmentConfig, LearnedConfig
 from worldloom.neural import NeuralConfig
 from worldloom.splat import SplatConfig
+from worldloom.texture import OPTIMIZATION, TextureConfig, optimize_textures
 
 pytestmark = pytest.mark.integration
 ROOT = Path(__file__).resolve().parents[2]
@@ -95,7 +100,12 @@ def test_a_depth_model_predicts_the_same_everywhere(source: Path, tmp_path: Path
 
 @pytest.mark.usefixtures("ray_session")
 def test_trained_splats_are_the_same_everywhere(source: Path, tmp_path: Path):
-    config = replace(CONFIG, method="splat", splat=SplatConfig(steps=40, sh_interval=20))
+    config = replace(
+        CONFIG,
+        method="splat",
+        splat=SplatConfig(steps=20, sh_interval=10),
+        surface=replace(CONFIG.surface, chunk_blocks=100),
+    )
     here = make(source, tmp_path / "inline", config, partial(InlineRunner, workers=2))
     there = make(source, tmp_path / "ray", config, partial(RayRunner, workers=2, config=_RAY))
     _assert_same_scene(there, here)
@@ -104,6 +114,9 @@ def test_trained_splats_are_the_same_everywhere(source: Path, tmp_path: Path):
     assert theirs is not None
     for field in fields(ours):
         np.testing.assert_array_equal(getattr(theirs, field.name), getattr(ours, field.name))
+    rounds = digests(there.artifacts / "train-splats")
+    assert rounds == digests(here.artifacts / "train-splats")
+    assert sum(name.endswith("state.npz") for name in rounds) > 1, "several chunks, two rounds"
 
 
 @pytest.mark.usefixtures("ray_session")
@@ -116,6 +129,80 @@ def test_a_fitted_field_is_the_same_everywhere(source: Path, tmp_path: Path):
     fields_there = digests(there.artifacts / "fit-field")
     assert len(fields_there) > 2
     assert fields_there == digests(here.artifacts / "fit-field")
+
+
+@pytest.fixture(scope="module")
+def on_pages(source: Path, reference: Made, tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """The reference with textures on several pages."""
+    folder = tmp_path_factory.mktemp("pages")
+    shutil.copytree(reference.artifacts, folder / reference.artifacts.name)
+    small = TextureConfig(texture_resolution=128, max_texture_pages=4)
+    made = make(source, folder, replace(CONFIG, texture=small), InlineRunner)
+    assert len(made.scene.textures["albedo"].pages) > 1
+    return made
+
+
+@pytest.mark.usefixtures("ray_session")
+def test_optimised_textures_are_the_same_everywhere(on_pages: Made, tmp_path: Path):
+    on_ray = partial(RayRunner, workers=2, config=_RAY)
+    here, there = (
+        _optimised(on_pages, tmp_path / name, runner)
+        for name, runner in (("inline", InlineRunner), ("ray", on_ray))
+    )
+    expected, found = arrays_of(here.scene), arrays_of(there.scene)
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        np.testing.assert_array_equal(found[name], value, err_msg=name, strict=True)
+    before, after = (made.scene.textures["albedo"].pages for made in (on_pages, there))
+    assert [page.shape[0] for page in after] == [2 * page.shape[0] for page in before]
+    assert there.scene.metadata[OPTIMIZATION] == here.scene.metadata[OPTIMIZATION]
+    for stage, least in (("better-page", len(before)), ("judge-texture", 4)):
+        results = digests(here.folder / stage, "result.json")
+        assert len(results) >= least
+        assert digests(there.folder / stage) == digests(here.folder / stage)
+
+
+def _optimised(made: Made, store: Path, runner: RunnerFactory) -> Made:
+    """Optimises textures in a copy of the store, so that nothing is found there."""
+    shutil.copytree(made.artifacts, store)
+    better = optimize_textures(made.scene, iterations=2, store_uri=str(store), runner=runner)
+    return Made(better, store)
+
+
+@pytest.mark.usefixtures("ray_session")
+def test_a_job_of_the_service_optimises_textures_on_actors(
+    on_pages: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    files, on_actors = dict[str, bytes](), list[str]()
+    ray_map = RayRunner.map
+
+    def noted(runner: RayRunner, stage: Any, *rest: Any) -> list[Any]:
+        on_actors.append(stage.name)
+        return ray_map(runner, stage, *rest)
+
+    monkeypatch.setattr(RayRunner, "map", noted)
+    for runner in ("inline", "ray"):
+        job, store = tmp_path / runner, tmp_path / f"{runner}-store"
+        job.mkdir()
+        shutil.copytree(on_pages.artifacts, store)
+        task = Task(
+            "job",
+            JobKind.OPTIMIZE_TEXTURES,
+            str(on_pages.folder),
+            optimize=OptimizeSpec(1),
+            runner=runner,
+            ray_workers=2,
+            store_uri=str(store),
+        )
+        events = EventWriter(job)
+        outcome = product_job(task, job, events)
+        events.close()
+        assert outcome.output is not None
+        files[runner] = (job / outcome.output.path).read_bytes()
+        said = (job / EVENTS_FILE).read_text()
+        assert "better-page" in said, "callers see how far the pages are"
+        assert ("better-page" in on_actors) == (runner == "ray")
+    assert files["ray"] == files["inline"]
 
 
 def test_the_size_of_chunks_does_not_count(source: Path, reference: Made, tmp_path: Path):

@@ -8,7 +8,7 @@ import actors
 import cluster
 from actors.remote import CLASSES, CONTROL_GROUP, ActorSpec, actor_options
 from actors.resources import ActorResources, RoleResources
-from actors.roles import ChunkActor, DepthActor, MemoryActor, MergerActor
+from actors.roles import ChunkActor, DepthActor, MemoryActor, MergerActor, SharedActor
 from actors.worker import PROBE_FILE
 from worldloom.bench import Bench, BenchConfig
 from worldloom.errors import ConfigError, RunnerError, StoreError
@@ -85,7 +85,7 @@ def test_roles_differ_in_cache():
 
 
 def _spec(resources: RoleResources, *, on_gpu: bool) -> ActorSpec:
-    return ActorSpec(Role.CHUNK, resources, BenchConfig("/x"), on_gpu, {"A": "1"})
+    return ActorSpec((Role.CHUNK,), resources, BenchConfig("/x"), on_gpu, {"A": "1"})
 
 
 def test_options_of_a_worker():
@@ -123,6 +123,14 @@ def test_resources_that_cannot_work_are_refused(change: dict[str, float], field:
     with pytest.raises(ConfigError) as caught:
         RoleResources(**change)
     assert caught.value.ids["field"] == field
+
+
+def test_roles_that_differ_in_memory_alone_share_a_worker_with_the_most_of_it():
+    resources = ActorResources(depth=RoleResources(num_gpus=0.5))
+    assert resources.alike() == [(Role.DEPTH,), (Role.MEMORY, Role.CHUNK, Role.MERGER)]
+    assert resources.of_all(resources.alike()[1]).memory_mib == 1536
+    spec = ActorSpec(resources.alike()[1], RoleResources(), BenchConfig("/x"), False, {})
+    assert (spec.kind, spec.actor_class) == ("shared", SharedActor)
 
 
 def test_every_role_books_memory_and_has_resources():

@@ -11,6 +11,7 @@ from worldloom.lattice import (
     touched_keys,
 )
 from worldloom.memory import (
+    MOST_VIEWS,
     FusedMemory,
     GeometricMemory,
     MemoryConfig,
@@ -134,8 +135,58 @@ def test_covisible_counts_shared_cells(memories: list[GeometricMemory]):
             for other in range(6)
             if other != view and sets[view] & sets[other]
         }
-        assert fused.covisible(view) == wanted
-    assert fused.covisible(99) == {}
+        found = fused.covisible(view, memories[view].cells)
+        assert found.others == wanted
+        assert found.own == len(sets[view])
+    assert fused.covisible(0, np.empty(0, np.int64)).others == {}
+
+
+def _crowd(views: int, cells: int, seed: int) -> tuple[GeometricMemory, np.ndarray]:
+    """Cells that many views see, each with its own chance; rows and who sees what."""
+    rng = np.random.default_rng(seed)
+    chance = rng.uniform(0.2, 1.0, views)
+    sees = rng.random((cells, views)) < chance
+    sees[:, 0] = True
+    cell, view = np.nonzero(sees)
+    size = len(cell)
+    return GeometricMemory(
+        CELL_M,
+        cells=cell.astype(np.int64),
+        views=view.astype(np.int32),
+        offsets=np.full((size, 3), 2**15, np.uint16),
+        normals=np.zeros((size, 3), np.int8),
+        colors=np.zeros((size, 3), np.uint8),
+        confidence=np.full(size, 200, np.uint8),
+        count=np.ones(size, np.uint16),
+    ), sees
+
+
+def test_a_cell_that_many_see_names_a_fair_sample_of_them():
+    rows, sees = _crowd(views=400, cells=600, seed=3)
+    fused = rows.fused()
+    assert (fused.count == sees.sum(axis=1)).all(), "who is not named is counted"
+    assert (np.diff(fused.view_starts) == MOST_VIEWS).all()
+    newest = fused.views[fused.view_starts[1:] - 1]
+    np.testing.assert_array_equal(newest, [np.flatnonzero(row)[-1] for row in sees])
+    found = fused.covisible(0, fused.cells)
+    assert found.own == 600
+    shared = np.array([found.others.get(view, 0.0) for view in range(1, 400)])
+    truth = sees[:, 1:].sum(axis=0)
+    # A view is named in about a quarter of its cells: 600 of them tell it to some 10 %.
+    assert np.abs(shared / truth - 1).mean() < 0.12
+    assert abs(shared.sum() / truth.sum() - 1) < 0.02
+
+
+def test_whom_a_cell_names_does_not_depend_on_the_way_there():
+    rows, _ = _crowd(views=150, cells=40, seed=5)
+    parts = [rows.select(rows.views % 7 == k) for k in range(7)]
+    again = unite(parts[::-1]).fused()
+    np.testing.assert_array_equal(again.views, rows.fused().views)
+    half = rows.select(rows.cells < 20).fused()
+    np.testing.assert_array_equal(half.views, again.select(again.cells < 20).views)
+    read = read_fused(write_fused(again))
+    np.testing.assert_array_equal(read.views, again.views)
+    np.testing.assert_array_equal(read.count, again.count)
 
 
 def test_stride_and_confidence_thin_out(depth_maps: list[DepthMap]):
@@ -160,7 +211,7 @@ def test_a_view_without_depth_contributes_nothing(
     fused = empty.fused()
     assert len(fused) == len(fused.cloud()) == 0
     assert (fused.render(depth_maps[0].camera, 24, 18).depth == 0).all()
-    assert fused.covisible(0) == {}
+    assert fused.covisible(0, empty.cells).others == {}
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -1.0])

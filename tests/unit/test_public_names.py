@@ -44,8 +44,8 @@ PUBLIC = {
 def _named(package: object) -> dict[str, object]:
     return {
         name: value
-        for name, value in vars(package).items()
-        if not name.startswith("_") and not inspect.ismodule(value)
+        for name in dir(package)
+        if not name.startswith("_") and not inspect.ismodule(value := getattr(package, name))
     }
 
 

@@ -34,6 +34,12 @@ def some_state() -> State:
     return new_state(gaussians, normals.astype(np.float32), 2)
 
 
+def parted() -> tuple[State, Gaussians]:
+    """Some of the Gaussians to be trained, and the others to stand around them."""
+    whole = some_state()
+    return whole.select(np.arange(50)), whole.gaussians.select(np.arange(50, 80))
+
+
 def some_view() -> TrainingView:
     rng, camera = np.random.default_rng(8), some_camera()
     shape = (36, 44)
@@ -111,8 +117,8 @@ def gsplat() -> Any:
         return pytest.importorskip("gsplat")
 
 
-def agree(make: Callable[[], Learner], tolerance: float) -> None:
-    expected, state = after_steps(CpuLearner(some_state(), WEIGHTS, Crew(1)), 4)
+def agree(make: Callable[[], Learner], reference: CpuLearner, tolerance: float) -> None:
+    expected, state = after_steps(reference, 4)
     losses, other = after_steps(make(), 4)
     np.testing.assert_allclose(losses, expected, rtol=1e-4)
     for name in PARAMETERS:
@@ -129,7 +135,11 @@ def test_its_torch_side_takes_the_steps_of_the_cpu(
     from worldloom.splat._cuda import CudaLearner
 
     monkeypatch.setattr(gsplat, "rasterization", stand_in)
-    agree(lambda: CudaLearner(some_state(), WEIGHTS, "cpu"), 1e-3)
+    reference = CpuLearner(some_state(), WEIGHTS, Crew(1))
+    agree(lambda: CudaLearner(some_state(), WEIGHTS, "cpu"), reference, 1e-3)
+    state, around = parted()
+    reference = CpuLearner(parted()[0], WEIGHTS, Crew(1), around)
+    agree(lambda: CudaLearner(state, WEIGHTS, "cpu", around), reference, 1e-3)
 
 
 @pytest.mark.gpu
@@ -137,4 +147,8 @@ def test_its_torch_side_takes_the_steps_of_the_cpu(
 def test_on_a_device_it_takes_the_steps_of_the_cpu(gsplat: Any) -> None:
     from worldloom.splat._cuda import CudaLearner
 
-    agree(lambda: CudaLearner(some_state(), WEIGHTS), 5e-3)
+    reference = CpuLearner(some_state(), WEIGHTS, Crew(1))
+    agree(lambda: CudaLearner(some_state(), WEIGHTS), reference, 5e-3)
+    state, around = parted()
+    reference = CpuLearner(parted()[0], WEIGHTS, Crew(1), around)
+    agree(lambda: CudaLearner(state, WEIGHTS, around=around), reference, 5e-3)

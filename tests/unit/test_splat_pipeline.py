@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from worldloom.pipeline import reconstruct, split_holdout
 from worldloom.quality import appraise
 from worldloom.reconstruction import Reconstruction
 from worldloom.scene import Frame
-from worldloom.splat import SplatConfig
+from worldloom.splat import SplatConfig, TrainedChunk, _train
 from worldloom.stage import Progress
 from worldloom.surface import SurfaceConfig
 from worldloom.synthetic import SceneSpec, build_scene
@@ -90,6 +91,55 @@ def test_a_scene_of_several_chunks_has_no_gaussian_twice(folder: Path, frames: l
     single = made(folder, frames, "splat").splats
     assert single is not None
     assert len(result.splats) == pytest.approx(len(single), rel=0.15)
+
+
+def test_a_chunk_that_fails_in_a_later_round_stays_in_the_scene(
+    folder: Path, frames: list[Frame], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train, failed = _train.train, 0
+
+    def failing_once(learner: Any, *arguments: Any) -> Any:
+        nonlocal failed
+        if learner.state().step > 0 and not failed:
+            failed += 1
+            raise StageError("no memory left", stage="train-splats", subject="chunk 0")
+        return train(learner, *arguments)
+
+    monkeypatch.setattr(_train, "train", failing_once)
+    splat = replace(SPLAT, steps=20, seed=4, rounds=2)
+    result = made(folder, frames, "splat", splat=splat, surface=SurfaceConfig(chunk_blocks=60))
+    assert [failure.stage for failure in result.failures] == ["train-splats"]
+    evidence = result.evidence["splats"]
+    assert isinstance(evidence, dict)
+    chunks: list[TrainedChunk] = evidence["chunks"]
+    assert [chunk.has_halo for chunk in chunks] == [True, *[False] * (len(chunks) - 1)]
+    assert [chunk.steps for chunk in chunks] == [10, *[20] * (len(chunks) - 1)]
+    kept = made(folder, frames, "splat", splat=splat, surface=SurfaceConfig(chunk_blocks=60))
+    assert result.splats is not None
+    assert kept.splats is not None
+    assert not kept.failures
+    assert len(result.splats) == pytest.approx(len(kept.splats), rel=0.02)
+
+
+def test_a_round_in_which_every_chunk_fails_is_the_last(
+    folder: Path, frames: list[Frame], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train = _train.train
+
+    def failing_later(learner: Any, *arguments: Any) -> Any:
+        if learner.state().step > 0:
+            raise StageError("no memory left", stage="train-splats", subject="a chunk")
+        return train(learner, *arguments)
+
+    monkeypatch.setattr(_train, "train", failing_later)
+    splat = replace(SPLAT, steps=20, seed=6, rounds=2)
+    result = made(folder, frames, "splat", splat=splat, surface=SurfaceConfig(chunk_blocks=60))
+    assert result.splats is not None
+    evidence = result.evidence["splats"]
+    assert isinstance(evidence, dict)
+    chunks: list[TrainedChunk] = evidence["chunks"]
+    assert [chunk.steps for chunk in chunks] == [10] * len(chunks)
+    assert len(result.failures) == len(chunks) > 1
 
 
 def test_cuda_is_taken_where_it_is_and_refused_where_it_is_not(

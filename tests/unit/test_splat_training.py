@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from tests.analytic import ring
-from tests.splatting import VOXEL_M, psnr_db, store_room, train_works
+from tests.splatting import VOXEL_M, in_rounds, psnr_db, store_room, train_works
 from tests.stored import made
 from worldloom.bench import Bench, BenchConfig
 from worldloom.errors import ConfigError
@@ -24,17 +24,20 @@ from worldloom.splat import (
     TRAIN,
     SplatConfig,
     SplatDepthWork,
+    continued,
     load_splats,
     merge_splats_work,
 )
 from worldloom.splat._anchor import anchored_cloud
+from worldloom.splat._beginning import first_state, seeds_of
 from worldloom.splat._cpu import CpuLearner
 from worldloom.splat._crew import Crew
 from worldloom.splat._learner import weights_of
 from worldloom.splat._region import owners, region_keys
 from worldloom.splat._state import state_bytes, state_from_bytes
-from worldloom.splat._train import CHECKPOINT_FILE, _first, _seeds, _view
-from worldloom.splat._trainer import rates_at, split_views
+from worldloom.splat._train import CHECKPOINT_FILE
+from worldloom.splat._trainer import Split, rates_at, split_views, validation_places
+from worldloom.splat._views import view_of_chunk
 from worldloom.stage import execute
 
 CONFIG = SplatConfig(steps=240, sh_interval=100, sh_degree=1, validation_interval=80)
@@ -164,21 +167,110 @@ def test_a_killed_worker_leaves_a_checkpoint_to_go_on_from(trained: Splats, tmp_
         np.testing.assert_array_equal(ours, theirs)
 
 
-def test_chunks_meet_without_a_seam(room: tuple[Bench, list[DepthRef]], trained: Splats) -> None:
-    """Views across the seam are within 0.3 dB of a single chunk, and nothing is there twice."""
-    bench, refs = room
+@pytest.fixture(scope="module")
+def outlined(tmp_path_factory: pytest.TempPathFactory) -> tuple[Bench, list[DepthRef]]:
+    """The room with no depth along the outline of the sphere, as multi-view stereo leaves it."""
+    bench = Bench(BenchConfig(str(tmp_path_factory.mktemp("outlined"))))
+    return bench, store_room(bench, VIEWS, lost_px=4)
+
+
+def test_chunks_meet_without_a_seam(outlined: tuple[Bench, list[DepthRef]]) -> None:
+    """An occluder across the seam, and pixels whose depth nobody knows: views across the seam are
+    within 0.3 dB of a single chunk, and nothing is there twice."""
+    bench, refs = outlined
+    whole = made(TRAIN, bench, train_works(bench, refs, CONFIG)[0])
+    single = load_splats(bench, whole.artifact)
     works = train_works(bench, refs, CONFIG, chunk_blocks=60)
     assert len(works) >= 2
-    chunks = [made(TRAIN, bench, work) for work in works]
+    chunks = in_rounds(bench, works)
     places = [work.chunk for work in works]
     merged = made(MERGE_SPLATS, bench, merge_splats_work(chunks, places, VOXEL_M))
     splats = load_splats(bench, merged.artifact)
-    assert merged.halo > 0
-    assert merged.gaussians + merged.halo == sum(chunk.gaussians for chunk in chunks)
-    assert len(splats) == pytest.approx(len(trained), rel=0.05)
-    of_chunks = np.mean([psnr_db(splats, camera) for camera in KEPT_OUT])
-    of_one = np.mean([psnr_db(trained, camera) for camera in KEPT_OUT])
-    assert of_chunks > of_one - 0.3
+    assert min(chunk.halo for chunk in chunks) > 0
+    assert min(chunk.around for chunk in chunks) > 0
+    assert merged.gaussians == sum(chunk.gaussians for chunk in chunks)
+    assert merged.halo == 0
+    assert len(splats) == pytest.approx(len(single), rel=0.05)
+    loss = [psnr_db(single, camera) - psnr_db(splats, camera) for camera in KEPT_OUT]
+    assert np.mean(loss) < 0.3
+
+
+def test_a_chunk_that_fails_in_the_last_round_stays_as_it_was(
+    room: tuple[Bench, list[DepthRef]],
+) -> None:
+    """Its halo goes at the merge: every Gaussian has one chunk still."""
+    bench, refs = room
+    works = train_works(bench, refs, replace(CONFIG, steps=40), chunk_blocks=60)
+    places = [work.chunk for work in works]
+    first, last = in_rounds(bench, works, 1), in_rounds(bench, works)
+    begun = [made(TRAIN, bench, continued(work, places, {}, 20)) for work in works]
+    assert all(chunk.has_halo for chunk in [*first, *begun])
+    assert not any(chunk.has_halo for chunk in last)
+    mixed = [begun[0], *last[1:]]
+    merged = made(MERGE_SPLATS, bench, merge_splats_work(mixed, places, VOXEL_M))
+    assert merged.gaussians == sum(chunk.gaussians for chunk in mixed) - merged.halo
+    assert merged.halo == last[0].halo > 0
+
+
+def test_a_chunk_that_learns_by_heart_stops_for_all_rounds(
+    room: tuple[Bench, list[DepthRef]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The best state is that of a round before; its halo goes all the same."""
+    bench, refs = room
+    config = replace(CONFIG, steps=60, validation_interval=8, patience=2, growth=0.0, seed=7)
+    monkeypatch.setattr(
+        "worldloom.splat._trainer._psnr_db", lambda learner, *_: 30.0 - learner.state().step
+    )
+    works = train_works(bench, refs, config, chunk_blocks=60)
+    chunks = in_rounds(bench, works)
+    assert {(chunk.steps, chunk.best_step) for chunk in chunks} == {(24, 8)}
+    assert not any(chunk.has_halo for chunk in chunks)
+    stopped = in_rounds(bench, works, 1)
+    places = [work.chunk for work in works]
+    for number, (chunk, alone) in enumerate(zip(chunks, stopped, strict=True)):
+        assert (alone.best_step, alone.validation_psnr_db) == (8, 22.0)
+        best = load_splats(bench, alone.artifact).means_in_world
+        own = owners(best.astype(np.float64), places, VOXEL_M) == number
+        found = load_splats(bench, chunk.artifact).means_in_world
+        np.testing.assert_array_equal(found, best[own])
+
+
+def test_rounds_that_are_cut_off_go_on_as_if_they_had_not_been(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From checkpoints after Gaussians were added, too: more of them are a share of the seeds."""
+    monkeypatch.setattr("worldloom.splat._trainer.GROWTH_INTERVAL", 10)
+    config = replace(CONFIG, steps=60, checkpoint_interval=12, growth=1.0)
+
+    def outcome(bench: Bench, refs: list[DepthRef]) -> list[Splats]:
+        works = train_works(bench, refs, config, chunk_blocks=100)
+        chunks = in_rounds(bench, works)
+        assert all(chunk.gaussians > 1.1 * (chunk.seeds - chunk.halo) for chunk in chunks)
+        return [load_splats(bench, chunk.artifact) for chunk in chunks]
+
+    class Killed(BaseException):
+        pass
+
+    straight, cut = (Bench(BenchConfig(str(tmp_path / name))) for name in ("straight", "cut"))
+    refs = [store_room(bench, VIEWS[::3]) for bench in (straight, cut)]
+    write, deaths = cut.store.write, 0
+
+    def dying(key: str, name: str, data: bytes) -> None:
+        write(key, name, data)
+        if name == CHECKPOINT_FILE and data:
+            raise Killed
+
+    cut.store.write = dying  # type: ignore[method-assign, assignment]
+    for _ in range(40):
+        try:
+            resumed = outcome(cut, refs[1])
+            break
+        except Killed:
+            deaths += 1
+    assert deaths == 4 * len(resumed) >= 8
+    for ours, theirs in zip(resumed, outcome(straight, refs[0]), strict=True):
+        for mine, its in zip(of_fields(ours), of_fields(theirs), strict=True):
+            np.testing.assert_array_equal(mine, its)
 
 
 def test_every_place_has_one_owner(room: tuple[Bench, list[DepthRef]]) -> None:
@@ -200,10 +292,12 @@ def test_exposures_of_views_are_learned_and_their_mean_is_none(
     """One view is darker than the others: it gets a gain of its own, and the others none."""
     bench, refs = room
     (work,) = train_works(bench, refs, CONFIG)
-    views = [view for ref in refs if (view := _view(bench, ref, None, work, None)) is not None]
+    views = [
+        view for ref in refs if (view := view_of_chunk(bench, ref, None, work, None)) is not None
+    ]
     dark = views[5].target
     views[5] = replace(views[5], target=replace(dark, image=dark.image * np.float32(0.9)))
-    state = _first(_seeds(bench, work, None), work, len(views))
+    state = first_state(seeds_of(bench, work, None), work, len(views))
     weights = weights_of(replace(CONFIG, ssim_weight=0.0), 0.08)
     learner = CpuLearner(state, weights, Crew(1))
     rates = replace(rates_at(0, CONFIG, 0.08), gains=0.02)
@@ -254,11 +348,16 @@ def test_seeds_near_a_mesh_are_put_onto_it() -> None:
 
 
 def test_validation_views_are_few_and_spread() -> None:
-    split = split_views(88, SplatConfig())
-    assert len(split.validation) == 4
-    assert set(split.training) | set(split.validation) == set(range(88))
-    assert np.diff(split.validation).min() > 15
-    assert split_views(9, SplatConfig()).validation == ()
+    places = validation_places(88, SplatConfig())
+    assert len(places) == 4
+    assert np.diff(places).min() > 15
+    assert validation_places(9, SplatConfig()) == ()
+
+
+def test_chunks_are_chosen_by_the_same_views_and_by_no_large_part_of_theirs() -> None:
+    assert split_views([3, 5, 8, 9, 10], {8}) == Split((0, 1, 3, 4), (2,))
+    assert split_views([8, 9, 10, 11], {8}) == Split((0, 1, 2, 3), ())
+    assert split_views([1, 2], {8}) == Split((0, 1), ())
 
 
 def test_rates_fall_and_degrees_rise() -> None:

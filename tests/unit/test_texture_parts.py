@@ -15,6 +15,7 @@ from worldloom.render import TexturedRenderer, sample_pages
 from worldloom.scene import Mesh, Texture, UnwrappedMesh
 from worldloom.texture._charts import unwrapped_charts
 from worldloom.texture._labelling import LabelProblem, labelled
+from worldloom.texture._levelling import corners_of
 from worldloom.texture._light import cleaned
 from worldloom.texture._packing import packed
 from worldloom.texture._partition import partition
@@ -22,6 +23,7 @@ from worldloom.texture._relief import corner_groups, normal_map, tangent_space
 from worldloom.texture._roughness import PLAIN_ROUGHNESS, face_roughness, vertex_roughness
 from worldloom.texture._texels import texels_on_pages
 from worldloom.texture._topology import shared_edges
+from worldloom.texture._transition import Levels, passed_levels
 
 
 def square(side_px: int) -> UnwrappedMesh:
@@ -62,6 +64,36 @@ def test_sampling_between_texels_is_linear() -> None:
     uv = np.array([[0.5, 0.5], [0.25, 0.75], [0.75, 0.25], [0.0, 1.0]], np.float32)
     found = sample_pages((page,), np.zeros(4, np.int32), uv)[:, 0]
     np.testing.assert_allclose(found, [60, 0, 120, 0], atol=1e-4)
+
+
+@pytest.mark.parametrize("rings", [0, 1, 3])
+def test_views_pass_into_each_other_no_further_than_they_see(rings: int) -> None:
+    """Left view 0, right view 1, view 2 in one corner; view 0 sees two columns past its seam."""
+    mesh = plane(8)
+    middle = mesh.vertices_in_world[mesh.faces].mean(axis=1)
+    own = np.where(middle[:, 0] < 0, 0, 1).astype(np.int32)
+    own[(middle[:, 0] > 0.5) & (middle[:, 1] > 0.5)] = 2
+    allowed = np.full((len(own), 3), -1, np.int32)
+    allowed[:, 0], allowed[:, 1] = np.where(middle[:, 0] < 0.5, 0, 2), 1
+    allowed[middle[:, 0] < -0.5, 1] = -1
+    corners = corners_of(mesh.vertices_in_world, mesh.faces, own)
+    none = np.zeros((len(corners.view), 3), np.float32)
+    start = Levels(corners.vertex_starts, corners.view, corners.weight, none)
+    found = passed_levels(start, mesh.faces, own, allowed, rings)
+    total = np.bincount(found.vertex, found.weight, len(mesh.vertices_in_world))
+    np.testing.assert_allclose(total, 1, atol=1e-5)
+    x = mesh.vertices_in_world[found.vertex, 0]
+    assert x[found.view == 0].max() < 0.5, "view 0 has faded out where it ends"
+    assert x[found.view == 1].min() > -0.5
+    reached = (found.view == 0) & (x > 0.01)
+    assert reached.any() == (rings > 0)
+    seam = np.isclose(x, 0)
+    assert set(found.view[seam].tolist()) == {0, 1}
+    # Both sides alike, so both views count alike along the seam, and fade with the distance.
+    shares = found.weight[seam & (found.view == 0) & (mesh.vertices_in_world[found.vertex, 1] < 0)]
+    assert (np.abs(shares - 0.5) < 0.2).all()
+    if rings:
+        assert found.weight[reached].max() < shares.min()
 
 
 def test_a_texture_of_another_mesh_is_refused() -> None:

@@ -203,6 +203,9 @@ def test_levelling_closes_the_seams_of_views_that_differ(tmp_path: Path) -> None
         )
         assert contrast.edges > 20
         step[levelling] = contrast.levels
+        if levelling == "none":
+            # No step where there is no seam, but for faces within a texel of one, and rounding.
+            assert contrast.inside_levels < 0.05 * contrast.levels
     assert step["none"] > 5
     assert step["global"] < 0.3 * step["none"]
     assert step["full"] < 0.3 * step["none"]

@@ -3,10 +3,13 @@
 from dataclasses import dataclass
 
 from worldloom.bench import Bench
-from worldloom.memory import FusedShard, load_memory
+from worldloom.memory import ROWS_FILE, FusedMemory, FusedShard, load_memory, read_cells
 from worldloom.scene import Frame
 from worldloom.stage import Role, Stage
 from worldloom.store import ArtifactKey
+
+_MOST_PARTNERS = 64
+"""Others that a view is told of; many times what it is compared with."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -14,6 +17,8 @@ class RetrieveWork:
     """A view to look up."""
 
     frame: Frame
+    own: ArtifactKey | None
+    """What the view wrote into the memory, `rows.parquet`; None: nothing."""
     shards: tuple[FusedShard, ...]
     """Shards of the memory that its frustum touches."""
     near: float
@@ -54,18 +59,16 @@ def _retrieve(bench: Bench, key: ArtifactKey, work: RetrieveWork) -> RetrieveRes
     memory = memory.in_frustum(work.frame.camera, work.near, work.far)
     prior = memory.render(work.frame.camera, work.width_px, work.height_px)
     bench.write_arrays(key, "prior.npz", depth=prior.depth, confidence=prior.confidence)
-    view_id = work.frame.view_id
-    own = max(int((memory.views == view_id).sum()), 1)
-    shared = sorted(
-        (
-            SharedCells(other, count / own)
-            for other, count in memory.covisible(view_id).items()
-            if other != view_id
-        ),
-        key=lambda item: (-item.share, item.view_id),
-    )
-    return RetrieveResult(work.frame, key, tuple(shared[:64]))
+    return RetrieveResult(work.frame, key, _covisible(bench, work, memory))
 
 
-RETRIEVE = Stage("retrieve", 1, Role.MEMORY, RetrieveResult, _retrieve)
+def _covisible(bench: Bench, work: RetrieveWork, memory: FusedMemory) -> tuple[SharedCells, ...]:
+    if work.own is None:
+        return ()
+    cells = read_cells(bench.store.read(work.own, ROWS_FILE))
+    counts = memory.covisible(work.frame.view_id, cells, _MOST_PARTNERS)
+    return tuple(SharedCells(other, count / counts.own) for other, count in counts.others.items())
+
+
+RETRIEVE = Stage("retrieve", 2, Role.MEMORY, RetrieveResult, _retrieve)
 """Work: `RetrieveWork`."""

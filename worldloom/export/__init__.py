@@ -11,6 +11,7 @@ from worldloom.export._clouds import export_point_cloud as export_point_cloud
 from worldloom.export._files import sha256_of as sha256_of
 from worldloom.export._files import staged as staged
 from worldloom.export._files import write_atomically as write_atomically
+from worldloom.export._manifest import MANIFEST_FILE as MANIFEST_FILE
 from worldloom.export._manifest import Conventions as Conventions
 from worldloom.export._manifest import FileRecord as FileRecord
 from worldloom.export._manifest import InputRecord as InputRecord

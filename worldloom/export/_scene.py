@@ -1,7 +1,10 @@
 """A scene as a folder: written with its manifest last, checked and read back."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -28,7 +31,7 @@ from worldloom.export._ply_reader import read_cloud_ply, read_mesh_ply
 from worldloom.export._splat_ply import read_splat_ply, write_splats
 from worldloom.scene import ReconstructedScene
 
-SCENE_FORMATS: tuple[MeshFormat, ...] = ("ply", "glb", "obj")
+SCENE_FORMATS: tuple[MeshFormat, ...] = ("obj", "glb", "ply")
 MESH_FILE = "mesh.ply"
 TEXTURED_FILE = "textured.glb"
 CLOUD_FILE = "point_cloud.ply"
@@ -71,33 +74,56 @@ def export_scene(
         )
     _require_content(scene)
     _forget(folder / MANIFEST_FILE)
-    write_mesh(scene.mesh, folder / MESH_FILE)
-    kinds = {MESH_FILE: "mesh", CLOUD_FILE: "point_cloud"}
-    for name in dict.fromkeys(formats):
-        if name != "ply":
-            export_mesh(scene, folder / f"mesh.{name}", include_textures=False)
-            kinds[f"mesh.{name}"] = "mesh"
-    write_cloud(scene.point_cloud, folder / CLOUD_FILE)
-    if scene.unwrapped is not None and scene.textures:
-        export_mesh(scene, folder / TEXTURED_FILE)
-        kinds[TEXTURED_FILE] = "textured_mesh"
-    kinds |= save_baked(scene, folder)
-    if scene.splats is not None:
-        write_splats(scene.splats, folder / SPLAT_FILE)
-        kinds[SPLAT_FILE] = "splats"
-    if preview is not None:
-        png = cv2.imencode(".png", cv2.cvtColor(preview, cv2.COLOR_RGB2BGR))[1].tobytes()
-        write_atomically(folder / PREVIEW_FILE, png)
-        kinds[PREVIEW_FILE] = "preview"
-    save_trajectory(scene.cameras, folder / CAMERA_FILE, format="worldstereo")
-    kinds[CAMERA_FILE] = "cameras"
-    written = replace(
-        manifest,
-        counts=_counts(scene),
-        files=tuple(_record(folder, name, kind) for name, kind in sorted(kinds.items())),
-    )
+    writers = _writers(scene, folder, preview, formats)
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0)), thread_name_prefix="export") as pool:
+        try:
+            kinds: dict[str, str] = {}
+            for kinds_of_some in pool.map(lambda write: write(), writers):
+                kinds |= kinds_of_some
+            records = pool.map(lambda item: _record(folder, *item), sorted(kinds.items()))
+            written = replace(manifest, counts=_counts(scene), files=tuple(records))
+        except ExportError:
+            pool.shutdown(cancel_futures=True)
+            raise
     save_manifest(written, folder)
     return written
+
+
+def _writers(
+    scene: ReconstructedScene,
+    folder: Path,
+    preview: UInt8[np.ndarray, "h w 3"] | None,
+    formats: Sequence[MeshFormat],
+) -> list[Callable[[], dict[str, str]]]:
+    """What writes the files of a scene, the slowest first; each returns their kinds by name."""
+    found = [partial(save_baked, scene, folder)]
+
+    def add(name: str, kind: str, write: Callable[[Path], object]) -> None:
+        found.append(partial(_written, folder / name, kind, write))
+
+    if scene.unwrapped is not None and scene.textures:
+        add(TEXTURED_FILE, "textured_mesh", partial(export_mesh, scene))
+    for name in dict.fromkeys(formats):
+        if name != "ply":
+            add(f"mesh.{name}", "mesh", partial(export_mesh, scene, include_textures=False))
+    add(MESH_FILE, "mesh", partial(write_mesh, scene.mesh))
+    add(CLOUD_FILE, "point_cloud", partial(write_cloud, scene.point_cloud))
+    if scene.splats is not None:
+        add(SPLAT_FILE, "splats", partial(write_splats, scene.splats))
+    if preview is not None:
+        add(PREVIEW_FILE, "preview", partial(_write_png, preview))
+    add(CAMERA_FILE, "cameras", partial(save_trajectory, scene.cameras, format="worldstereo"))
+    return found
+
+
+def _written(path: Path, kind: str, write: Callable[[Path], object]) -> dict[str, str]:
+    write(path)
+    return {path.name: kind}
+
+
+def _write_png(image: UInt8[np.ndarray, "h w 3"], path: Path) -> None:
+    png = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1].tobytes()
+    write_atomically(path, png)
 
 
 def _counts(scene: ReconstructedScene) -> dict[str, int]:

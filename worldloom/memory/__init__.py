@@ -11,7 +11,9 @@ from worldloom.memory._contribute import ROWS_FILE as ROWS_FILE
 from worldloom.memory._contribute import ContributeWork as ContributeWork
 from worldloom.memory._contribute import Contribution as Contribution
 from worldloom.memory._contribute import contribute_work as contribute_work
+from worldloom.memory._fused import MOST_VIEWS as MOST_VIEWS
 from worldloom.memory._fused import FusedMemory as FusedMemory
+from worldloom.memory._fused import SharedCellCounts as SharedCellCounts
 from worldloom.memory._index import ShardIndex as ShardIndex
 from worldloom.memory._index import shards_in_view as shards_in_view
 from worldloom.memory._memory import GeometricMemory as GeometricMemory
@@ -28,6 +30,7 @@ from worldloom.memory._shards import ShardWork as ShardWork
 from worldloom.memory._shards import load_memory as load_memory
 from worldloom.memory._shards import plan_shards as plan_shards
 from worldloom.memory._shards import shards_in_box as shards_in_box
+from worldloom.memory._tables import read_cells as read_cells
 from worldloom.memory._tables import read_fused as read_fused
 from worldloom.memory._tables import read_rows as read_rows
 from worldloom.memory._tables import write_fused as write_fused

@@ -16,8 +16,21 @@ from worldloom.memory._rows import OFFSET_STEPS
 from worldloom.response import LEVEL_STEPS, ViewExposure, correction_curves
 from worldloom.scene import PointCloud
 
+MOST_VIEWS = 64
+"""Views of a cell that are kept by name, so that a place does not grow with those who see it."""
 NORMAL_STEPS = 32767
 """Fixed-point steps of a component of a unit normal of a fused cell."""
+
+
+@dataclass(frozen=True)
+class SharedCellCounts:
+    """Whom a view shares its cells with."""
+
+    own: int
+    """Cells of the view that the memory holds."""
+    others: dict[int, float]
+    """Cells that another view sees too, by its id, most first; of equals the smallest id. Whole
+    numbers where each cell names all."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,18 +49,16 @@ class FusedMemory:
     """sRGB."""
     confidence: UInt8[np.ndarray, "n"]
     """Mean confidence of the views, in 255ths."""
+    count: Int32[np.ndarray, "n"]
+    """Number of views that see each cell."""
     view_starts: Int64[np.ndarray, "n+1"]
     """The views of cell i are `views[view_starts[i]:view_starts[i + 1]]`."""
     views: Int32[np.ndarray, "m"]
-    """Ids of views, ascending within a cell."""
+    """Ids of views, ascending within a cell: all, or, of more than `MOST_VIEWS`, the newest and a
+    sample of the others that depends on nothing but the cell and their ids."""
 
     def __len__(self) -> int:
         return len(self.cells)
-
-    @cached_property
-    def count(self) -> Int32[np.ndarray, "n"]:
-        """Number of views that see each cell."""
-        return np.diff(self.view_starts).astype(np.int32)
 
     @cached_property
     def points_in_world(self) -> Float64[np.ndarray, "n 3"]:
@@ -66,15 +77,40 @@ class FusedMemory:
             count=self.count[kept],
         )
 
-    def covisible(self, view_id: int) -> dict[int, int]:
-        """Returns how many cells each other view shares with this one, by view id."""
-        counts = _shared_cells(self.view_starts, self.views, view_id)
-        return {int(view): int(counts[view]) for view in np.flatnonzero(counts)}
+    def seen_by(self, view_ids: Sequence[int]) -> Bool[np.ndarray, "n"]:
+        """Returns which cells name at least one of some views."""
+        if not len(self):
+            return np.zeros(0, np.bool_)
+        seen = np.isin(self.views, np.asarray(view_ids, np.int32))
+        return np.logical_or.reduceat(seen, self.view_starts[:-1])
+
+    def covisible(
+        self, view_id: int, cells: Int64[np.ndarray, "k"], most: int | None = None
+    ) -> SharedCellCounts:
+        """Counts how many of a view's cells each other view sees.
+
+        Where a cell names only some of those who see it, each of them counts for several: over
+        many cells the sample makes up for whom it leaves out.
+
+        Args:
+            view_id: The view, which is not counted itself.
+            cells: Morton keys of the cells that it sees, ascending.
+            most: Others that are returned, those who share most; None for all.
+        """
+        rows = np.flatnonzero(np.isin(self.cells, cells, assume_unique=True))
+        counts = _shared_cells(rows, self.count, self.view_starts, self.views, view_id)
+        others = np.flatnonzero(counts)
+        others = others[np.argsort(-counts[others], kind="stable")][:most]
+        return SharedCellCounts(
+            len(rows),
+            dict(zip(others.tolist(), counts[others].tolist(), strict=True)),
+        )
 
     def select(self, kept: Bool[np.ndarray, "n"]) -> "FusedMemory":
         """Returns the memory of some of the cells."""
+        named = np.diff(self.view_starts)
         starts = np.zeros(int(kept.sum()) + 1, np.int64)
-        np.cumsum(self.count[kept], out=starts[1:])
+        np.cumsum(named[kept], out=starts[1:])
         return FusedMemory(
             self.cell_m,
             cells=self.cells[kept],
@@ -82,8 +118,9 @@ class FusedMemory:
             normals=self.normals[kept],
             colors=self.colors[kept],
             confidence=self.confidence[kept],
+            count=self.count[kept],
             view_starts=starts,
-            views=self.views[np.repeat(kept, self.count)],
+            views=self.views[np.repeat(kept, named)],
         )
 
     def in_box(
@@ -133,7 +170,7 @@ def join(parts: Sequence[FusedMemory]) -> FusedMemory:
     if (np.diff(cells) <= 0).any():
         raise InputError("parts of a memory share cells; load each shard once, of one plan")
     starts = np.zeros(len(cells) + 1, np.int64)
-    np.cumsum(np.concatenate([part.count for part in parts]), out=starts[1:])
+    np.cumsum(np.concatenate([np.diff(part.view_starts) for part in parts]), out=starts[1:])
     return FusedMemory(
         parts[0].cell_m,
         cells=cells,
@@ -141,6 +178,7 @@ def join(parts: Sequence[FusedMemory]) -> FusedMemory:
         normals=np.concatenate([part.normals for part in parts]),
         colors=np.concatenate([part.colors for part in parts]),
         confidence=np.concatenate([part.confidence for part in parts]),
+        count=np.concatenate([part.count for part in parts]),
         view_starts=starts,
         views=np.concatenate([part.views for part in parts]),
     )
@@ -167,6 +205,8 @@ def fuse_rows(
     starts = np.append(np.flatnonzero(first), len(cells)).astype(np.int64)
     curves, curve_of_row = _curves(views, exposures)
     averages = _average(starts, offsets, normals, colors, confidence, curves, curve_of_row)
+    count = np.diff(starts).astype(np.int32)
+    named, kept = _named(cells[first], starts, views, MOST_VIEWS)
     return FusedMemory(
         cell_m,
         cells=cells[first],
@@ -174,8 +214,9 @@ def fuse_rows(
         normals=averages[1],
         colors=averages[2],
         confidence=averages[3],
-        view_starts=starts,
-        views=views,
+        count=count,
+        view_starts=np.append(0, np.cumsum(named)).astype(np.int64),
+        views=views[kept],
     )
 
 
@@ -234,14 +275,52 @@ def _average(
 
 
 @numba.njit(cache=True, nogil=True)
-def _shared_cells(starts: np.ndarray, views: np.ndarray, view_id: int) -> np.ndarray:
-    counts = np.zeros(views.max() + 1 if len(views) else 0, np.int64)
-    for i in range(len(starts) - 1):
-        for row in range(starts[i], starts[i + 1]):
-            if views[row] == view_id:
-                for other in range(starts[i], starts[i + 1]):
-                    counts[views[other]] += 1
-                break
+def _mixed(cell: int, view: int) -> np.uint64:
+    """A number as if at random (the finaliser of MurmurHash3)."""
+    mixed = np.uint64(cell) * np.uint64(0x9E3779B97F4A7C15) ^ np.uint64(view + 1)
+    mixed ^= mixed >> np.uint64(33)
+    mixed *= np.uint64(0xFF51AFD7ED558CCD)
+    mixed ^= mixed >> np.uint64(33)
+    mixed *= np.uint64(0xC4CEB9FE1A85EC53)
+    return mixed ^ (mixed >> np.uint64(33))
+
+
+@numba.njit(cache=True, nogil=True)
+def _named(
+    cells: np.ndarray, starts: np.ndarray, views: np.ndarray, most: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """How many views each cell names, and which rows these are."""
+    counts = np.empty(len(cells), np.int64)
+    kept = np.ones(len(views), np.bool_)
+    for i in range(len(cells)):
+        first, last = starts[i], starts[i + 1] - 1
+        counts[i] = last - first + 1
+        if counts[i] <= most:
+            continue
+        counts[i] = most
+        numbers = np.empty(last - first, np.uint64)
+        for row in range(first, last):
+            numbers[row - first] = _mixed(cells[i], views[row])
+        order = np.argsort(numbers)
+        for place in order[most - 1 :]:
+            kept[first + place] = False
+    return counts, kept
+
+
+@numba.njit(cache=True, nogil=True)
+def _shared_cells(
+    rows: np.ndarray, count: np.ndarray, starts: np.ndarray, views: np.ndarray, view_id: int
+) -> np.ndarray:
+    counts = np.zeros(views.max() + 1 if len(views) else 0, np.float64)
+    for i in rows:
+        first, last = starts[i], starts[i + 1] - 1
+        # The newest is always there and stands for itself.
+        weight = 1.0
+        if last > first:
+            weight = (count[i] - 1) / (last - first)
+        for row in range(first, last):
+            counts[views[row]] += weight
+        counts[views[last]] += 1.0
     if view_id < len(counts):
         counts[view_id] = 0
     return counts

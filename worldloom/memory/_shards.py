@@ -1,11 +1,11 @@
 """Shards of the memory: cubes of cells, fused each on its own, joined by loading."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Bool, Float64
 
 from worldloom.bench import Bench
 from worldloom.errors import ReconstructionError
@@ -132,7 +132,7 @@ def _fuse_shard(bench: Bench, key: ArtifactKey, work: ShardWork) -> FusedShard:
     )
 
 
-FUSE_SHARD = Stage("fuse-shard", 1, Role.MEMORY, FusedShard, _fuse_shard)
+FUSE_SHARD = Stage("fuse-shard", 2, Role.MEMORY, FusedShard, _fuse_shard)
 """Fuses one shard of the memory over its views."""
 
 
@@ -159,6 +159,7 @@ def _load_shard(bench: Bench, shard: FusedShard) -> FusedMemory:
             memory.normals,
             memory.colors,
             memory.confidence,
+            memory.count,
             memory.view_starts,
             memory.views,
         )
@@ -166,12 +167,25 @@ def _load_shard(bench: Bench, shard: FusedShard) -> FusedMemory:
     return FusedMemory(shard.cell_m, *bench.cache.get((shard.artifact, FUSED_FILE), load))
 
 
-def load_memory(bench: Bench, shards: Sequence[FusedShard]) -> FusedMemory:
+def load_memory(
+    bench: Bench,
+    shards: Sequence[FusedShard],
+    kept: Callable[[FusedMemory], Bool[np.ndarray, "n"]] | None = None,
+) -> FusedMemory:
     """Returns the memory of the given shards, in canonical order; cached a shard.
+
+    Args:
+        bench: Store.
+        shards: Of one plan.
+        kept: Which cells of a shard are wanted; None for all. Of the others no more than a shard is
+            held beside what the bench keeps.
 
     Raises:
         ReconstructionError: there are no shards.
     """
     if not shards:
         raise ReconstructionError("the memory has no shards here; give the shards that were fused")
-    return join([_load_shard(bench, shard) for shard in shards])
+    if kept is None:
+        return join([_load_shard(bench, shard) for shard in shards])
+    loaded = (_load_shard(bench, shard) for shard in shards)
+    return join([memory.select(kept(memory)) for memory in loaded])

@@ -12,12 +12,13 @@ from typing import Literal
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from jaxtyping import Int64
 
 from worldloom.errors import InputError
 from worldloom.memory._fused import FusedMemory
 from worldloom.memory._memory import GeometricMemory
 
-VERSION = 1
+VERSIONS = {"memory.rows": 1, "memory.fused": 2}
 _Format = Literal["memory.rows", "memory.fused"]
 _OFFSETS = ("offset_x", "offset_y", "offset_z")
 _NORMALS = ("normal_x", "normal_y", "normal_z")
@@ -32,10 +33,11 @@ def _schema(kind: _Format, cell_m: float) -> pa.Schema:
     fields += [(name, pa.int8() if rows else pa.int16()) for name in _NORMALS]
     fields += [(name, pa.uint8()) for name in _COLORS]
     fields += [("confidence", pa.uint8())]
-    fields += [("count", pa.uint16()) if rows else ("views", pa.list_(pa.int32()))]
+    fields += [("count", pa.uint16() if rows else pa.int32())]
+    fields += [] if rows else [("views", pa.list_(pa.int32()))]
     metadata = {
         "worldloom.format": kind,
-        "worldloom.version": str(VERSION),
+        "worldloom.version": str(VERSIONS[kind]),
         "worldloom.cell_m": float(cell_m).hex(),
     }
     return pa.schema([pa.field(n, t, nullable=False) for n, t in fields], metadata=metadata)
@@ -97,6 +99,7 @@ def write_fused(memory: FusedMemory) -> pa.Buffer:
         *memory.normals.T,
         *memory.colors.T,
         memory.confidence,
+        memory.count,
     ]
     arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=False)]
     starts = pa.array(memory.view_starts, pa.int32())
@@ -113,9 +116,9 @@ def _open(source: pa.NativeFile | pa.Buffer, kind: _Format) -> tuple[pq.ParquetF
         key.decode(): value.decode() for key, value in (file.schema_arrow.metadata or {}).items()
     }
     found = (metadata.get("worldloom.format"), metadata.get("worldloom.version"))
-    if found != (kind, str(VERSION)):
+    if found != (kind, str(VERSIONS[kind])):
         raise InputError(
-            f"a {kind} table of version {VERSION} was expected, found {found[0]} of version "
+            f"a {kind} table of version {VERSIONS[kind]} was expected, found {found[0]} of version "
             f"{found[1]}; make it anew with this release"
         )
     return file, float.fromhex(metadata["worldloom.cell_m"])
@@ -151,6 +154,16 @@ def read_rows(
     )
 
 
+def read_cells(source: pa.NativeFile | pa.Buffer) -> Int64[np.ndarray, "n"]:
+    """Reads the cells alone of what `write_rows` wrote, ascending.
+
+    Raises:
+        InputError: it is another kind or version of table.
+    """
+    file, _ = _open(source, "memory.rows")
+    return _column(file.read(columns=["cell"]), "cell")
+
+
 def read_fused(source: pa.NativeFile | pa.Buffer) -> FusedMemory:
     """Reads what `write_fused` wrote.
 
@@ -167,6 +180,7 @@ def read_fused(source: pa.NativeFile | pa.Buffer) -> FusedMemory:
         normals=_triple(table, _NORMALS),
         colors=_triple(table, _COLORS),
         confidence=_column(table, "confidence"),
+        count=_column(table, "count"),
         view_starts=lists.offsets.to_numpy(zero_copy_only=False).astype(np.int64),
         views=lists.values.to_numpy(zero_copy_only=False),
     )

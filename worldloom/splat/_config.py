@@ -23,7 +23,7 @@ class SplatConfig:
     seed_spacing_px: float = 2.0
     """Spacing of the seeds in footprints of a depth pixel; less is finer, slower by its square."""
     max_gaussians: int = 1_000_000
-    """Bound on the Gaussians of a chunk."""
+    """Bound on the Gaussians of a chunk, and on those that are seen around it."""
     growth: float = 0.1
     """Gaussians that may be added where the images ask for them, as a share of the seeds."""
     ssim_weight: float = 0.2
@@ -50,12 +50,19 @@ class SplatConfig:
     checkpoint_interval: int = 500
     """Steps between two checkpoints; less loses less when a worker dies, and writes more."""
     halo_blocks: int = 2
-    """Blocks around a chunk whose Gaussians are trained along with it and left to its neighbour."""
+    """Blocks around a chunk whose Gaussians are trained along with it in the first round, and left
+    to its neighbour then."""
+    rounds: int = 4
+    """Rounds that the steps are done in where there are several chunks; after each, a chunk sees
+    what the others have become. More joins them better, and makes them wait for each other."""
     seed: int = 0
     """Of all that is drawn: the order of the views, where Gaussians are added."""
 
     def __post_init__(self) -> None:
-        for name in ("steps", "sh_interval", "max_gaussians", "validation_interval", "patience"):
+        for name in (
+            *("steps", "sh_interval", "max_gaussians", "validation_interval", "patience"),
+            "rounds",
+        ):
             if getattr(self, name) < 1:
                 raise ConfigError(
                     f"{name} must be at least 1, got {getattr(self, name)}", field=name

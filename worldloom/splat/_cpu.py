@@ -7,6 +7,7 @@ from jaxtyping import Float32
 from worldloom.cameras import Camera
 from worldloom.splat._adam import Moments, adam
 from worldloom.splat._crew import Crew
+from worldloom.splat._gaussians import Gaussians, joined
 from worldloom.splat._learner import Rates, TrainingView, Weights
 from worldloom.splat._loss import depth_loss, photometric_loss, spread_loss
 from worldloom.splat._rasterizer import Scene, Slopes, rasterize, slopes
@@ -20,10 +21,14 @@ class CpuLearner:
         state: Taken over and changed in place.
         weights: Of the loss.
         crew: Threads.
+        around: Gaussians that are seen along with those of the state, and stay as they are.
     """
 
-    def __init__(self, state: State, weights: Weights, crew: Crew) -> None:
-        self._state, self._weights, self._crew = state, weights, crew
+    def __init__(
+        self, state: State, weights: Weights, crew: Crew, around: Gaussians | None = None
+    ) -> None:
+        self._weights, self._crew, self._around = weights, crew, around
+        self.restore(state)
 
     def step(self, index: int, view: TrainingView, rates: Rates) -> float:
         """See `Learner.step`."""
@@ -38,12 +43,12 @@ class CpuLearner:
         w, v = np.float32(weights.depth), np.float32(weights.distortion)
         found = slopes(
             *(scene, raster, loss.image * gain, deep.depth * w + spread.depth * v),
-            *(spread.square * v, deep.alpha * w + spread.alpha * v, crew),
+            *(spread.square * v, deep.alpha * w + spread.alpha * v, crew, len(state)),
         )
         # Gradients in the image count in sizes of it, so that resolution does not matter.
         asked = np.hypot(found.in_image[:, 0], found.in_image[:, 1])
         state.demand[found.rows] += asked * np.float32(raster.view.width_px)
-        self._regularize(scene, found)
+        self._regularize(scene, found, int((raster.boxes[:, 2] > 0).sum()))
         self._move(found, rates)
         if weights.exposure:
             self._adjust_gains(index, (loss.image * shown).sum(axis=(0, 1)), rates.gains)
@@ -60,16 +65,20 @@ class CpuLearner:
 
     def restore(self, state: State) -> None:
         """See `Learner.restore`."""
-        self._state = state
+        self._state, self._all = state, state.gaussians
+        if self._around is not None:
+            # One array for both, of which the state holds the front: nothing is copied in a step.
+            self._all = joined(state.gaussians, self._around)
+            state.gaussians = self._all.first(len(state))
 
     def _scene(self) -> Scene:
-        g = self._state.gaussians
+        g = self._all
         return Scene(g.means, g.rotations, g.scales, g.opacities, g.sh)
 
-    def _regularize(self, scene: Scene, found: Slopes) -> None:
+    def _regularize(self, scene: Scene, found: Slopes, seen: int) -> None:
         """Adds what is asked of the Gaussians themselves; gradients become those of parameters."""
         weights, state = self._weights, self._state
-        seen = max(1, len(found.rows))
+        seen = max(1, seen)
         self._crew.run(
             *(_regularize, scene.rotations, scene.scales, scene.opacities, state.normals),
             *(found.rows, weights.normal / seen, weights.opacity / seen),

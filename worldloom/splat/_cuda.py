@@ -40,12 +40,19 @@ class CudaLearner:
         state: Taken over.
         weights: Of the loss.
         device: Of torch.
+        around: Gaussians that are seen along with those of the state, and stay as they are.
 
     Raises:
         ConfigError: gsplat is not installed, or there is no device.
     """
 
-    def __init__(self, state: State, weights: Weights, device: str = "cuda") -> None:
+    def __init__(
+        self,
+        state: State,
+        weights: Weights,
+        device: str = "cuda",
+        around: Gaussians | None = None,
+    ) -> None:
         try:
             from gsplat import rasterization
         except ImportError as error:
@@ -64,6 +71,9 @@ class CudaLearner:
         self._weights, self._device = weights, torch.device(device)
         self._views: dict[int, _DeviceView] = {}
         self._window = _window(self._device)
+        self._around = {
+            name: self._tensor(getattr(around, name)) for name in PARAMETERS if around is not None
+        }
         self.restore(state)
 
     def restore(self, state: State) -> None:
@@ -108,7 +118,8 @@ class CudaLearner:
         )
         places = [about["means2d"]]
         gain = self._tensor(self._host.gains[index], grad=True)
-        seen = (about["radii"][0] > 0).all(dim=-1)
+        all_seen = (about["radii"][0] > 0).all(dim=-1)
+        seen = all_seen[: len(self._host)]
         loss = self._loss(shown[0, ..., :3] * gain.exp(), shown[0, ..., 3], alpha[0, ..., 0], there)
         if self._weights.distortion > 0:
             spread, in_image = self._spread(shown[0, ..., 3], alpha[0, ..., 0], there)
@@ -116,10 +127,10 @@ class CudaLearner:
             places.append(in_image)
         for place in places:
             place.retain_grad()
-        (loss + self._regularization(seen)).backward()
+        (loss + self._regularization(seen, int(all_seen.sum()))).backward()
         with torch.no_grad():
             slope = torch.stack([place.grad[0] for place in places]).sum(dim=0)
-            self._demand += (slope * lens.width_px).norm(dim=-1)
+            self._demand += (slope * lens.width_px).norm(dim=-1)[: len(self._host)]
             self._move(seen, rates)
             if self._weights.exposure and gain.grad is not None:
                 self._adjust_gains(index, gain.grad.cpu().numpy(), rates.gains)
@@ -151,7 +162,7 @@ class CudaLearner:
         height_px: int,
         sh_degree: int,
     ) -> tuple[torch.Tensor, torch.Tensor, dict[str, Any]]:
-        v = self._values
+        v = self._shown()
         return self._rasterization(
             *(v["means"], v["rotations"], v["log_scales"].exp(), v["logits"].sigmoid(), v["sh"]),
             *(cam_from_world[None], lens[None], width_px, height_px),
@@ -159,6 +170,12 @@ class CudaLearner:
             render_mode="RGB+D",
             packed=False,
         )
+
+    def _shown(self) -> dict[str, torch.Tensor]:
+        """The values of the Gaussians that are seen: first those of the state, then the others."""
+        if not self._around:
+            return self._values
+        return {name: torch.cat([self._values[name], self._around[name]]) for name in PARAMETERS}
 
     def _loss(
         self, shown: torch.Tensor, depth: torch.Tensor, alpha: torch.Tensor, there: _DeviceView
@@ -180,7 +197,7 @@ class CudaLearner:
         self, depth: torch.Tensor, alpha: torch.Tensor, there: _DeviceView
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """As `spread_loss`; the sum of squares is a rendering of its own."""
-        v = self._values
+        v = self._shown()
         height_px, width_px = depth.shape
         z = v["means"] @ there.cam_from_world[2, :3] + there.cam_from_world[2, 3]
         squares, _, about = self._rasterization(
@@ -205,8 +222,8 @@ class CudaLearner:
         above = (2 * mx * my + _C1) * (2 * vxy + _C2)
         return above / ((mx * mx + my * my + _C1) * (vx + vy + _C2))
 
-    def _regularization(self, seen: torch.Tensor) -> torch.Tensor:
-        """Means over the Gaussians that are seen, as on the CPU."""
+    def _regularization(self, seen: torch.Tensor, count: int) -> torch.Tensor:
+        """Sums over those of the state that are seen, by how many are in all, as on the CPU."""
         w, v = self._weights, self._values
         q = torch.nn.functional.normalize(v["rotations"][seen], dim=-1)
         qw, qx, qy, qz = q.unbind(-1)
@@ -216,10 +233,10 @@ class CudaLearner:
         normals = self._normals[seen]
         bent = normals.norm(dim=-1) - (normals * axis).sum(-1) ** 2
         return (
-            w.normal * bent.mean()
-            + w.opacity * v["logits"][seen].sigmoid().mean()
-            + w.scale * v["log_scales"][seen].exp().mean() / w.spacing_m
-        )
+            w.normal * bent.sum()
+            + w.opacity * v["logits"][seen].sigmoid().sum()
+            + w.scale * v["log_scales"][seen].exp().sum() / 3 / w.spacing_m
+        ) / max(1, count)
 
     def _move(self, seen: torch.Tensor, rates: Rates) -> None:
         """Adam on the rows that are seen, each with a count of its own."""

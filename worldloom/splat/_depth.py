@@ -9,7 +9,7 @@ from worldloom.scene import DepthMap, DepthRef
 from worldloom.splat._crew import Crew
 from worldloom.splat._geometry import SplatGeometry, render_geometry
 from worldloom.splat._rasterizer import scene_of
-from worldloom.splat._train import load_splats
+from worldloom.splat._trained import load_splats
 from worldloom.stage import Role, Stage
 from worldloom.store import ArtifactKey
 

@@ -48,6 +48,16 @@ class Gaussians:
             self.sh[rows],
         )
 
+    def first(self, count: int) -> "Gaussians":
+        """Returns the first rows, as views on the same memory."""
+        return Gaussians(
+            self.means[:count],
+            self.log_scales[:count],
+            self.rotations[:count],
+            self.logits[:count],
+            self.sh[:count],
+        )
+
     def splats(self) -> Splats:
         """Returns the product."""
         lengths = np.linalg.norm(self.rotations, axis=1, keepdims=True)
@@ -58,6 +68,20 @@ class Gaussians:
             self.opacities,
             self.sh.copy(),
         )
+
+
+def joined(front: Gaussians, back: Gaussians) -> Gaussians:
+    """Returns the rows of both, as copies; bands of harmonics that one lacks are 0."""
+    bands = max(front.sh.shape[1], back.sh.shape[1])
+    return Gaussians(
+        np.concatenate([front.means, back.means]),
+        np.concatenate([front.log_scales, back.log_scales]),
+        np.concatenate([front.rotations, back.rotations]),
+        np.concatenate([front.logits, back.logits]),
+        np.concatenate(
+            [np.pad(g.sh, ((0, 0), (0, bands - g.sh.shape[1]), (0, 0))) for g in (front, back)]
+        ),
+    )
 
 
 def gaussians_from_splats(splats: Splats) -> Gaussians:

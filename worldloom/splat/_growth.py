@@ -54,6 +54,7 @@ def grown(state: State, more: int, rng: np.random.Generator) -> State:
         gains=state.gains,
         gain_moments=state.gain_moments,
         gain_updates=state.gain_updates,
+        seeds=state.seeds,
         best=state.best,
         looks_since_best=state.looks_since_best,
     )

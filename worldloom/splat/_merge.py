@@ -7,8 +7,7 @@ import numpy as np
 
 from worldloom.bench import Bench
 from worldloom.scene import Chunk, Splats
-from worldloom.splat._region import owners
-from worldloom.splat._train import TrainedChunk, load_splats, save_splats
+from worldloom.splat._trained import TrainedChunk, owned_splats, save_splats
 from worldloom.stage import Role, Stage
 from worldloom.store import ArtifactKey
 
@@ -53,8 +52,10 @@ def merge_splats_work(
 
 
 def _merge(bench: Bench, key: ArtifactKey, work: MergeSplatsWork) -> MergedSplats:
-    parts = [load_splats(bench, chunk.artifact) for chunk in work.trained]
-    kept = [_owned(part, place, work) for place, part in enumerate(parts)]
+    kept = [
+        owned_splats(bench, work.trained, work.chunks, number, work.voxel_m)
+        for number in range(len(work.trained))
+    ]
     bands = max(part.sh.shape[1] for part in kept)
     splats = Splats(
         np.concatenate([part.means_in_world for part in kept]),
@@ -64,15 +65,9 @@ def _merge(bench: Bench, key: ArtifactKey, work: MergeSplatsWork) -> MergedSplat
         np.concatenate([np.pad(p.sh, ((0, 0), (0, bands - p.sh.shape[1]), (0, 0))) for p in kept]),
     )
     save_splats(bench, key, splats)
-    return MergedSplats(
-        key, len(splats), splats.sh_degree, sum(len(part) for part in parts) - len(splats)
-    )
+    halo = sum(chunk.gaussians for chunk in work.trained) - len(splats)
+    return MergedSplats(key, len(splats), splats.sh_degree, halo)
 
 
-def _owned(splats: Splats, place: int, work: MergeSplatsWork) -> Splats:
-    points = splats.means_in_world.astype(np.float64)
-    return splats.select(owners(points, work.chunks, work.voxel_m) == place)
-
-
-MERGE_SPLATS = Stage("merge-splats", 1, Role.MERGER, MergedSplats, _merge)
+MERGE_SPLATS = Stage("merge-splats", 2, Role.MERGER, MergedSplats, _merge)
 """Makes one set of splats of those of all chunks."""

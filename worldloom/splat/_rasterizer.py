@@ -155,6 +155,7 @@ def slopes(
     square_slope: Float32[np.ndarray, "h w"],
     alpha_slope: Float32[np.ndarray, "h w"],
     crew: Crew,
+    count: int | None = None,
 ) -> Slopes:
     """Returns the gradients of a loss by the Gaussians from those by their view.
 
@@ -166,6 +167,7 @@ def slopes(
         square_slope: By `raster.square`.
         alpha_slope: By `raster.alpha`.
         crew: Threads; the result does not depend on how many.
+        count: Gradients of the first so many Gaussians only; None for all.
     """
     lists = raster.lists
     slot_slopes = np.empty((len(lists.ids), blending.SLOPES), np.float32)
@@ -176,20 +178,20 @@ def slopes(
         *(lists.columns, np.float32(1) - raster.alpha, raster.last),
         *(np.ascontiguousarray(by_values), np.ascontiguousarray(alpha_slope), slot_slopes),
     )
-    rows = np.flatnonzero(raster.boxes[:, 2]).astype(np.int32)
-    count = len(rows)
-    view_slopes = np.empty((count, blending.SLOPES), np.float32)
+    rows = np.flatnonzero(raster.boxes[:count, 2]).astype(np.int32)
+    shown = len(rows)
+    view_slopes = np.empty((shown, blending.SLOPES), np.float32)
     crew.run(
         *(blending.gather_slopes, rows, lists.slot_starts, lists.slots, slot_slopes, view_slopes)
     )
     found = Slopes(
         rows,
         view_slopes[:, :2],
-        np.empty((count, 3), np.float32),
-        np.empty((count, 4), np.float32),
-        np.empty((count, 3), np.float32),
-        np.empty(count, np.float32),
-        np.empty((count, *scene.sh.shape[1:]), np.float32),
+        np.empty((shown, 3), np.float32),
+        np.empty((shown, 4), np.float32),
+        np.empty((shown, 3), np.float32),
+        np.empty(shown, np.float32),
+        np.empty((shown, *scene.sh.shape[1:]), np.float32),
     )
     crew.run(
         *(project_back, raster.view, scene.means, scene.rotations, scene.scales),

@@ -14,20 +14,33 @@ from worldloom.scene import Chunk, DepthMap
 def region_keys(chunk: Chunk, halo_blocks: int) -> Int64[np.ndarray, "n"]:
     """Returns the keys of the blocks within `halo_blocks` of those of a chunk, ascending."""
     blocks = np.array(chunk.blocks, np.int64).reshape(-1, 3)
-    reach = np.arange(-halo_blocks, halo_blocks + 1)
+    return widened(keys_from_cells(blocks), halo_blocks)
+
+
+def widened(keys: Int64[np.ndarray, "n"], blocks: int) -> Int64[np.ndarray, "m"]:
+    """Returns the keys of blocks and of those within `blocks` of them, ascending."""
+    cells = cells_from_keys(keys)
+    reach = np.arange(-blocks, blocks + 1)
     steps = np.stack(np.meshgrid(reach, reach, reach, indexing="ij"), axis=-1).reshape(-1, 3)
-    keys = np.empty(0, np.int64)
+    found = np.empty(0, np.int64)
     for step in steps:
-        keys = np.union1d(keys, keys_from_cells(blocks + step))
-    return keys
+        found = np.union1d(found, keys_from_cells(cells + step))
+    return found
+
+
+def blocks_at(
+    points_in_world: Float64[np.ndarray, "n 3"], voxel_m: float
+) -> Int64[np.ndarray, "n"]:
+    """Returns the keys of the blocks that points lie in."""
+    blocks = np.floor(points_in_world / (BLOCK_VOXELS * voxel_m)).astype(np.int64)
+    return keys_from_cells(blocks)
 
 
 def in_region(
     points_in_world: Float64[np.ndarray, "n 3"], keys: Int64[np.ndarray, "k"], voxel_m: float
 ) -> Bool[np.ndarray, "n"]:
     """Returns which points lie in blocks of a region."""
-    blocks = np.floor(points_in_world / (BLOCK_VOXELS * voxel_m)).astype(np.int64)
-    return np.isin(keys_from_cells(blocks), keys)
+    return np.isin(blocks_at(points_in_world, voxel_m), keys)
 
 
 def pixels_in_region(
@@ -61,6 +74,16 @@ def owners(
     return numbers[nearest]
 
 
-def blocks_of(keys: Int64[np.ndarray, "n"]) -> tuple[tuple[int, int, int], ...]:
-    """Returns the coordinates of blocks, sorted."""
-    return tuple((x, y, z) for x, y, z in sorted(cells_from_keys(keys).tolist()))
+def neighbours(chunks: Sequence[Chunk], halo_blocks: int) -> list[list[Chunk]]:
+    """Returns for each chunk those that share a view with it, or whose halos may meet its own.
+
+    Itself is among them; in the order of `chunks`.
+    """
+    views = sorted({view for chunk in chunks for view in chunk.views})
+    sees = np.array([np.isin(views, chunk.views) for chunk in chunks], np.float32)
+    blocks = [np.array(chunk.blocks, np.int64).reshape(-1, 3) for chunk in chunks]
+    lower = np.array([part.min(axis=0) for part in blocks]) - halo_blocks
+    upper = np.array([part.max(axis=0) for part in blocks]) + halo_blocks
+    apart = (lower[:, None] > upper[None] + 1) | (lower[None] > upper[:, None] + 1)
+    related = (sees @ sees.T > 0) | ~apart.any(axis=2)
+    return [[chunks[other] for other in np.flatnonzero(row).tolist()] for row in related]

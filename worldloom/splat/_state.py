@@ -1,10 +1,11 @@
 """The state of training: all that the next step depends on, and nothing else."""
 
 import io
+import math
 from dataclasses import dataclass, fields
 
 import numpy as np
-from jaxtyping import Float32, Int32
+from jaxtyping import Float32, Int, Int32
 
 from worldloom.splat._adam import Moments, no_moments
 from worldloom.splat._gaussians import Gaussians
@@ -41,16 +42,35 @@ class State:
     """Logarithm of what is left of the exposure of each view."""
     gain_moments: Moments
     gain_updates: Int32[np.ndarray, "views"]
+    seeds: int
+    """Gaussians that it began with: growth is a share of them."""
     best: Best | None = None
     looks_since_best: int = 0
 
     def __len__(self) -> int:
         return len(self.gaussians)
 
+    def select(self, rows: Int[np.ndarray, "m"]) -> "State":
+        """Returns the state of some of the Gaussians, with no best; copies, but for the gains."""
+        none_fresh = np.zeros(len(rows), bool)
+        return State(
+            step=self.step,
+            gaussians=self.gaussians.select(rows),
+            normals=self.normals[rows],
+            moments={name: self.moments[name].select(rows, none_fresh) for name in PARAMETERS},
+            updates=self.updates[rows],
+            demand=self.demand[rows],
+            gains=self.gains,
+            gain_moments=self.gain_moments,
+            gain_updates=self.gain_updates,
+            looks_since_best=self.looks_since_best,
+            seeds=round(self.seeds * len(rows) / max(1, len(self))),
+        )
+
 
 def rows_of(values: np.ndarray) -> np.ndarray:
     """Returns parameters as [n c], a view on the same memory."""
-    return values.reshape(len(values), -1)
+    return values.reshape(len(values), math.prod(values.shape[1:]))
 
 
 def new_state(gaussians: Gaussians, normals: Float32[np.ndarray, "n 3"], views: int) -> State:
@@ -69,13 +89,14 @@ def new_state(gaussians: Gaussians, normals: Float32[np.ndarray, "n 3"], views: 
         gains=np.zeros((views, 3), np.float32),
         gain_moments=no_moments(views, 3),
         gain_updates=np.zeros(views, np.int32),
+        seeds=count,
     )
 
 
 def state_bytes(state: State) -> bytes:
     """Returns a state as the bytes of an `.npz` file."""
     arrays: dict[str, np.ndarray] = {
-        "step": np.array([state.step, state.looks_since_best]),
+        "step": np.array([state.step, state.looks_since_best, state.seeds]),
         "normals": state.normals,
         "updates": state.updates,
         "demand": state.demand,
@@ -121,6 +142,7 @@ def state_from_bytes(data: bytes) -> State:
         gains=arrays["gains"],
         gain_moments=Moments(arrays["gains_first"], arrays["gains_second"]),
         gain_updates=arrays["gain_updates"],
+        seeds=int(arrays["step"][2]),
         best=best,
         looks_since_best=int(arrays["step"][1]),
     )

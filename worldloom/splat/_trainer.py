@@ -1,12 +1,13 @@
 """Training: the schedule of steps, growth, looks at validation views, and checkpoints."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from worldloom.splat._config import SplatConfig
+from worldloom.splat._gaussians import Gaussians
 from worldloom.splat._growth import grown
 from worldloom.splat._learner import Learner, Rates, TrainingView
 from worldloom.splat._state import Best, State
@@ -31,23 +32,41 @@ class Split:
     validation: tuple[int, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Course:
-    """How training went."""
+    """How training went, and what came of it."""
 
+    gaussians: Gaussians
+    """The best there were, or those under way where a later round goes on."""
     steps: int
     """Steps done, in all runs together."""
     best_step: int
-    """Step whose state was taken."""
+    """Step whose Gaussians were taken."""
     validation_psnr_db: float | None
-    """Of that state; None without validation views."""
+    """Of them; None without validation views, and under way."""
 
 
-def split_views(count: int, config: SplatConfig) -> Split:
-    """Returns which views are kept for validation: evenly spread, few, or none of a few."""
+def validation_places(count: int, config: SplatConfig) -> tuple[int, ...]:
+    """Returns which of all views of a scene are kept for validation: spread, few, none of a few.
+
+    They are the same for all chunks: what one chunk is not shown, the other must not lack.
+    """
     kept = min(config.validation_views, count // VALIDATED_OF)
-    places = {round((i + 0.5) * count / kept - 0.5) for i in range(kept)}
-    return Split(tuple(i for i in range(count) if i not in places), tuple(sorted(places)))
+    return tuple(sorted({round((i + 0.5) * count / kept - 0.5) for i in range(kept)}))
+
+
+def split_views(view_ids: Sequence[int], validation: Collection[int]) -> Split:
+    """Returns the positions of the views of a chunk to learn from and to choose by.
+
+    Args:
+        view_ids: Of the views of the chunk.
+        validation: Ids of the views of the scene that are kept for validation. Where they are too
+            many of those of a chunk, it learns from them too and goes without.
+    """
+    kept = tuple(i for i, view_id in enumerate(view_ids) if view_id in validation)
+    if len(kept) * VALIDATED_OF > 2 * len(view_ids):
+        kept = ()
+    return Split(tuple(i for i in range(len(view_ids)) if i not in kept), kept)
 
 
 def rates_at(step: int, config: SplatConfig, spacing_m: float) -> Rates:
@@ -70,42 +89,43 @@ def rates_at(step: int, config: SplatConfig, spacing_m: float) -> Rates:
 def train(
     learner: Learner,
     views: Sequence[TrainingView],
+    split: Split,
     config: SplatConfig,
     spacing_m: float,
+    until: int,
     save: Callable[[State], None],
 ) -> Course:
     """Trains until the steps are done or the validation views see no more gain.
 
-    The learner is left with the best state. What is drawn depends on the seed and the step alone,
-    so a run that goes on from a checkpoint takes the steps that it would have taken.
+    What is drawn depends on the seed and the step alone, so a run that goes on from a checkpoint,
+    or a round that goes on from the one before, takes the steps that it would have taken.
 
     Args:
         learner: Holds the state to begin with, which may be under way.
         views: To learn from and to choose by.
+        split: Which of them are for what.
         config: Settings.
         spacing_m: Spacing of the seeds, world unit.
+        until: Step to end with, at most `config.steps`.
         save: Called with the state at every checkpoint.
     """
-    split = split_views(len(views), config)
     step = learner.state().step
-    seeds = len(learner.state())
-    while step < config.steps and learner.state().looks_since_best < config.patience:
+    judges = [views[i] for i in split.validation]
+    while step < until and learner.state().looks_since_best < config.patience:
         index = _view_at(step, split, config.seed)
         learner.step(index, views[index], rates_at(step, config, spacing_m))
         step += 1
         if _grows_at(step, config):
-            _grow(learner, step, seeds, config)
-        if split.validation and (step % config.validation_interval == 0 or step == config.steps):
-            _look(learner, step, [views[i] for i in split.validation], config)
-        if step % config.checkpoint_interval == 0 and step < config.steps:
+            _grow(learner, step, config)
+        if judges and (step % config.validation_interval == 0 or step == config.steps):
+            _look(learner, step, judges, config)
+        if step % config.checkpoint_interval == 0 and step < until:
             save(learner.state())
     state = learner.state()
-    best = state.best
-    if best is None:
-        return Course(step, step, None)
-    state.gaussians = best.gaussians
-    learner.restore(state)
-    return Course(step, best.step, best.psnr_db)
+    ended = step == config.steps or state.looks_since_best >= config.patience
+    if state.best is None or not ended:
+        return Course(state.gaussians, step, step, None)
+    return Course(state.best.gaussians, step, state.best.step, state.best.psnr_db)
 
 
 def _view_at(step: int, split: Split, seed: int) -> int:
@@ -120,10 +140,10 @@ def _grows_at(step: int, config: SplatConfig) -> bool:
     return within and step % GROWTH_INTERVAL == 0
 
 
-def _grow(learner: Learner, step: int, seeds: int, config: SplatConfig) -> None:
+def _grow(learner: Learner, step: int, config: SplatConfig) -> None:
     rounds = sum(_grows_at(at, config) for at in range(config.steps + 1))
     state = learner.state()
-    more = round(seeds * config.growth / rounds)
+    more = round(state.seeds * config.growth / rounds)
     more = max(0, min(more, config.max_gaussians - len(state)))
     learner.restore(grown(state, more, np.random.default_rng([config.seed, step, 1])))
 

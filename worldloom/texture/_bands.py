@@ -21,7 +21,7 @@ from worldloom.texture._inputs import TextureView, view_image, views_by_id
 from worldloom.texture._level import load_levels, vertex_colors
 from worldloom.texture._light import load_light
 from worldloom.texture._method import TextureSet
-from worldloom.texture._transition import Levels, agreed_levels, spread_levels
+from worldloom.texture._transition import Levels, passed_levels
 
 _SIGMA_PX = 4.0
 """Detail is what is finer than this in the images."""
@@ -56,12 +56,7 @@ def blended_page(
     light, atlas = load_light(bench, made.light), load_atlas(bench, made.atlas)
     chosen = load_chosen(bench, made.chosen)
     narrow = load_levels(bench, made.levelled)
-    wide = agreed_levels(
-        spread_levels(narrow, light.mesh.faces, _RINGS),
-        light.mesh.faces,
-        chosen.view,
-        chosen.allowed,
-    )
+    wide = passed_levels(narrow, light.mesh.faces, chosen.view, chosen.allowed, _RINGS)
     fine = replace(narrow, offset=np.zeros_like(narrow.offset))
     vertices = vertex_colors(light.mesh)
     by_id = views_by_id(views)

@@ -124,5 +124,5 @@ def _bytes(page: Float32[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h w 3"]:
     return np.clip(np.rint(page), 0, 255).astype(np.uint8)
 
 
-BETTER_PAGE = Stage("better-page", 1, Role.CHUNK, BetterPage, _improve)
+BETTER_PAGE = Stage("better-page", 2, Role.CHUNK, BetterPage, _improve)
 """Improves one page of the albedo with all views."""

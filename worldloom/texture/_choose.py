@@ -23,6 +23,9 @@ _LABELS = 6
 _SAME_LEVELS = 20.0
 """Difference of colours at which a seam costs twice that of one nobody sees."""
 _LARGEST_DIFFERENCE = 3.0
+_UNSEEN = 2.0
+"""What a face beside a seam adds, in `_SAME_LEVELS`, that the view of the other side does not see:
+views pass into each other only where both see."""
 _WEIGHTS = (0.25, 4.0)
 """Bounds of the weights of faces by area and of edges by length, over the median."""
 
@@ -139,7 +142,8 @@ def _problem(
     """Costs of views of faces, and of different views on the two sides of an edge.
 
     A view costs what it lacks of the detail of the best one. Seams cost by their length, and by how
-    differently their two views show the faces beside them (Lempitsky and Ivanov, CVPR 2007).
+    differently their two views show the faces beside them (Lempitsky and Ivanov, CVPR 2007); most
+    where one of them does not see a face.
     """
     quality = np.where(agreeing, candidates.quality, -1)
     best_first = np.argsort(-quality, axis=1, kind="stable")[:, :_LABELS]
@@ -205,10 +209,10 @@ def _pairwise(
                 apart = _SAME_LEVELS
                 if known > 0:
                     apart = (max(at_s, 0.0) + max(at_t, 0.0)) / known
-                apart = min(apart / _SAME_LEVELS, _LARGEST_DIFFERENCE)
+                apart = min(apart / _SAME_LEVELS, _LARGEST_DIFFERENCE) + _UNSEEN * (2 - known)
                 costs[e, i, j] = weight[e] * 0.5 * (1.0 + apart)
     return costs
 
 
-CHOOSE = Stage("choose-views", 1, Role.MERGER, ChosenViews, _choose)
+CHOOSE = Stage("choose-views", 2, Role.MERGER, ChosenViews, _choose)
 """Chooses the view that colours each face."""

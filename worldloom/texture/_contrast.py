@@ -27,13 +27,17 @@ class SeamContrast:
     edges: int
     """Edges between faces of different views, of which some view sees both faces."""
     levels: float
-    """Mean over these edges of the step of colour across them, as far as it is beyond the steps of
-    all views that see both faces, sRGB levels; 0 without seams."""
-    pair_levels: float
-    """The same, held against the two views of the edge alone: what a third view adds counts as
-    well, although it is of the scene."""
+    """Mean over these edges of the step of colour across them, as far as it is beyond the steps
+    that the views of its two sides show, sRGB levels; 0 without seams. What a third view adds
+    counts."""
     inside_levels: float
-    """As `levels`, at edges inside patches: the floor of the measure."""
+    """The same at edges inside patches, held against their one view: steps that blending adds
+    there, and the floor of the measure."""
+    all_views_levels: float
+    """As `levels`, held against all views that see both faces: what a third view shows is taken
+    for the scene."""
+    all_views_inside_levels: float
+    """As `all_views_levels`, inside patches."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,9 +58,9 @@ def seam_contrast(
 ) -> SeamContrast:
     """Measures the seams of a texture.
 
-    A step across an edge may be in the scene, or made by the seam. Views that see both faces tell:
-    a step that a texture of one of them alone would have is of the scene, and so is what lies
-    between such steps; what is beyond them all is of the seam. Points lie 1.5 texels to
+    A step across an edge may be in the scene, or made by the seam. The views of its two sides
+    tell: a step that a texture of one of them alone would have is of the scene, and so is what lies
+    between such steps; what is beyond them is of the seam. Points lie 1.5 texels to
     either side; steps are means along the edge, since noise is no seam.
 
     Args:
@@ -78,8 +82,9 @@ def seam_contrast(
     )
     return SeamContrast(
         len(at_seams.all_views),
-        _mean(at_seams.all_views),
         _mean(at_seams.own_views),
+        _mean(at_inside.own_views),
+        _mean(at_seams.all_views),
         _mean(at_inside.all_views),
     )
 
@@ -126,7 +131,7 @@ def _beyond(
 ) -> _Beyond:
     sides = _sides(unwrapped, edges.faces, edges.vertices, albedo)
     step = _step_of_texture(unwrapped, albedo, sides)
-    alone = SingleViewTexture(unwrapped, albedo.pages[0].shape[0])
+    alone = SingleViewTexture(unwrapped, albedo.pages[0].shape[0], sides.faces, sides.mix)
     every, own = _Range(len(step)), _Range(len(step))
     of_sides, allowed = chosen.view[edges.faces], chosen.allowed[edges.faces]
     for view_id, view in views.items():
@@ -134,7 +139,8 @@ def _beyond(
         if not len(here):
             continue
         image = view_image(bench, view)
-        shown = alone.colors(view.frame.camera, image, sides.faces[here], sides.mix[here])
+        sees = (chosen.allowed == view_id).any(axis=1)
+        shown = alone.colors(view.frame.camera, image, here, sees)
         means = np.clip(shown, 0, 255).mean(axis=2)
         steps = means[:, 0] - means[:, 1]
         every.add(here, steps)

@@ -112,5 +112,5 @@ def _judge(bench: Bench, _key: ArtifactKey, work: JudgeWork) -> Judgement:
     return Judgement(score, contrast.levels)
 
 
-JUDGE = Stage("judge-texture", 1, Role.MERGER, Judgement, _judge)
+JUDGE = Stage("judge-texture", 2, Role.MERGER, Judgement, _judge)
 """Judges a texture."""

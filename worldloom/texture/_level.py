@@ -15,7 +15,7 @@ from worldloom.texture._levelling import Corners, Seams, corners_of, offsets
 from worldloom.texture._light import LightMesh, load_light
 from worldloom.texture._look_kernels import sampled_pixels
 from worldloom.texture._topology import shared_edges
-from worldloom.texture._transition import Levels, agreed_levels, spread_levels
+from worldloom.texture._transition import Levels, passed_levels
 
 LEVELS_FILE = "levels.npz"
 _ALONG = np.array([0.05, 0.25, 0.5, 0.75, 0.95])
@@ -72,8 +72,7 @@ def _level(bench: Bench, key: ArtifactKey, work: LevelWork) -> Levelled:
         offset = offsets(corners, seams)
     levels = Levels(corners.vertex_starts, corners.view, corners.weight, offset)
     if work.rings:
-        levels = spread_levels(levels, mesh.faces, work.rings)
-        levels = agreed_levels(levels, mesh.faces, chosen.view, chosen.allowed)
+        levels = passed_levels(levels, mesh.faces, chosen.view, chosen.allowed, work.rings)
     bench.write_arrays(key, LEVELS_FILE, **vars(levels))
     moved = offset[seams.rows[:, :, 0]] - offset[seams.rows[:, :, 1]]
     return Levelled(
@@ -159,5 +158,5 @@ def _shown(
     return sampled_pixels(view_image(bench, view), pixels).reshape(len(edge), -1, 3)
 
 
-LEVEL = Stage("level", 3, Role.MERGER, Levelled, _level)
+LEVEL = Stage("level", 4, Role.MERGER, Levelled, _level)
 """Finds how the views of the faces are made to meet."""

@@ -17,7 +17,7 @@ _STIFFNESS = 30.0
 blended as well, so offsets need not follow the noise along a seam."""
 _ANCHOR = 1e-3
 """Weight of no offset: fixes the mean, which seams leave open."""
-_TRUSTED_LEVELS = 25.0
+_TRUSTED_LEVELS = 8.0
 """Differences beyond it are of misalignment or gloss rather than of light, and count less."""
 _MAX_STEPS = 500
 _TOLERANCE = 1e-4

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numba
 import numpy as np
-from jaxtyping import Float32, Int32, Int64
+from jaxtyping import Bool, Float32, Int32, Int64
 from scipy.sparse import coo_array, csr_array, diags_array
 
 _LEAST_WEIGHT = 0.02
@@ -20,27 +20,80 @@ class Levels:
     offset: Float32[np.ndarray, "n 3"]
     """Added to the colours of the view at the vertex, sRGB levels."""
 
+    @property
+    def vertex(self) -> Int64[np.ndarray, "n"]:
+        """The vertex of each row."""
+        starts = self.vertex_starts
+        return np.repeat(np.arange(len(starts) - 1, dtype=np.int64), np.diff(starts))
 
-def spread_levels(levels: Levels, faces: Int32[np.ndarray, "f 3"], rings: int) -> Levels:
+
+def passed_levels(
+    levels: Levels,
+    faces: Int32[np.ndarray, "f 3"],
+    own: Int32[np.ndarray, "f"],
+    allowed: Int32[np.ndarray, "f k"],
+    rings: int,
+) -> Levels:
     """Returns views and offsets that pass into each other over some rings of faces.
+
+    Shares spread as heat does, a ring a step, and no further than views see: after each step the
+    faces around a vertex have to be able to show its views. So a view has faded out where it ends,
+    in place of ending in a step. A vertex at a seam shows the views of the faces around it alone,
+    since what a third one adds is of neither side.
 
     Args:
         levels: Views of the faces around each vertex, with their offsets.
         faces: Vertex indices.
+        own: View of each face; -1 where it has none.
+        allowed: Views that see each face, then -1.
         rings: Rings of faces.
     """
+    passed = agreed_levels(levels, faces, own, allowed)
+    for _ in range(rings):
+        spread = _spread(passed, faces)
+        passed = agreed_levels(_at_seams(spread, levels), faces, own, allowed)
+    return passed
+
+
+def _spread(levels: Levels, faces: Int32[np.ndarray, "f 3"]) -> Levels:
+    """Mean of each vertex and its neighbours."""
     vertices = len(levels.vertex_starts) - 1
-    vertex = np.repeat(np.arange(vertices), np.diff(levels.vertex_starts))
     span = int(levels.view.max(initial=-1)) + 2
-    place = (vertex, levels.view.astype(np.int64) + 1)
+    place = (levels.vertex, levels.view.astype(np.int64) + 1)
     weight = levels.weight.astype(np.float64)
     step = _averaging(faces, vertices)
     # Shares first, then shares times each channel of the offsets.
     factors = np.concatenate([np.ones((len(weight), 1)), levels.offset], axis=1)
-    spread = [coo_array((weight * factor, place), (vertices, span)).tocsr() for factor in factors.T]
-    for _ in range(rings):
-        spread = [step @ matrix for matrix in spread]
-    return _rows([coo_array(matrix) for matrix in spread], vertices, span)
+    spread = [
+        coo_array(step @ coo_array((weight * factor, place), (vertices, span)).tocsr())
+        for factor in factors.T
+    ]
+    return _rows(spread, vertices, span)
+
+
+def _at_seams(levels: Levels, around: Levels) -> Levels:
+    """Levels without the views that no face around a vertex has, at vertices of several views."""
+    span = int(max(levels.view.max(initial=-1), around.view.max(initial=-1))) + 2
+    of_faces = np.isin(
+        levels.vertex * span + levels.view + 1, around.vertex * span + around.view + 1
+    )
+    several = np.diff(around.vertex_starts) > 1
+    return _kept(levels, of_faces | ~several[levels.vertex])
+
+
+def _kept(levels: Levels, keep: Bool[np.ndarray, "n"]) -> Levels:
+    """Some of the rows, their shares made whole again; all of a vertex that would have none."""
+    vertices = len(levels.vertex_starts) - 1
+    left = np.bincount(levels.vertex[keep], levels.weight[keep], vertices)
+    keep = keep | (left[levels.vertex] <= 0)
+    vertex = levels.vertex[keep]
+    total = np.bincount(vertex, levels.weight[keep], vertices)
+    return Levels(
+        np.searchsorted(vertex, np.arange(vertices + 1)).astype(np.int64),
+        levels.view[keep],
+        (levels.weight[keep] / total[vertex]).astype(np.float32),
+        levels.offset[keep],
+    )
 
 
 def agreed_levels(
@@ -62,7 +115,7 @@ def agreed_levels(
         allowed: Views that see each face, then -1.
     """
     weight = _agreed(levels.vertex_starts, levels.view, levels.weight, faces, own, allowed)
-    return replace(levels, weight=weight)
+    return _kept(replace(levels, weight=weight), weight > 0)
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")

@@ -1,0 +1,37 @@
+"""Worldloom: 3D scenes from camera-controlled video, on a laptop or a cluster."""
+
+from .api import reconstruct_files as reconstruct_files
+from .api import reconstruct_scene as reconstruct_scene
+from .cameras import Camera as Camera
+from .cameras import CameraIntrinsics as CameraIntrinsics
+from .cameras import CameraPose as CameraPose
+from .cameras import CameraTrajectory as CameraTrajectory
+from .cameras import interpolate_poses as interpolate_poses
+from .cameras import load_trajectory as load_trajectory
+from .cameras import save_trajectory as save_trajectory
+from .config import ReconstructionConfig as ReconstructionConfig
+from .errors import WorldloomError as WorldloomError
+from .export import export_cameras as export_cameras
+from .export import export_mesh as export_mesh
+from .export import export_point_cloud as export_point_cloud
+from .export import export_splats as export_splats
+from .film import FilmConfig as FilmConfig
+from .film import render_scene as render_scene
+from .inline import InlineRunner as InlineRunner
+from .meshes import MeshReport as MeshReport
+from .meshes import RefinementConfig as RefinementConfig
+from .meshes import mesh_report as mesh_report
+from .meshes import refine_mesh as refine_mesh
+from .panoramas import reconstruct_from_panorama as reconstruct_from_panorama
+from .panoramas import reconstruct_panoramas as reconstruct_panoramas
+from .scene import DepthMap as DepthMap
+from .scene import Frame as Frame
+from .scene import Mesh as Mesh
+from .scene import PointCloud as PointCloud
+from .scene import ReconstructedScene as ReconstructedScene
+from .scene import Splats as Splats
+from .scene import Texture as Texture
+from .scene import UnwrappedMesh as UnwrappedMesh
+from .texture import TextureConfig as TextureConfig
+from .texture import bake_textures as bake_textures
+from .texture import optimize_textures as optimize_textures
