@@ -64,7 +64,8 @@ def sha256_of(path: Path, idle: ThreadPoolExecutor | None = None) -> bytes:
                 if reading.done_bytes < due_bytes:
                     break
             until.set()
-            begun.result()
+            if not begun.cancel():
+                begun.result()
         reading.go_on(threading.Event())
         return reading.digest.digest()
     finally:

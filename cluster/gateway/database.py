@@ -86,9 +86,7 @@ class Database:
             values: Of the parameters.
         """
         if not self.is_sqlite:
-            return await self.read(
-                lambda connection: connection.execute(query, dict(values)).mappings().first()
-            )
+            return await self.read(lambda connection: _first(connection, query, values))
         if self._standing is None:
             self._standing = self._reading.connect()
         asked = self._texts.get(query)
@@ -149,6 +147,13 @@ def _engine(url: str, is_sqlite: bool, begin: str) -> Engine:
         connection.exec_driver_sql(begin)
 
     return engine
+
+
+def _first(
+    connection: Connection, query: Select[Any], values: Mapping[str, Any]
+) -> dict[str, Any] | None:
+    row: Any = connection.execute(query, dict(values)).mappings().first()
+    return None if row is None else dict(row)
 
 
 def _text(query: Select[Any], engine: Engine) -> _Text:

@@ -9,6 +9,7 @@ import json
 import queue
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from worldloom.errors import ServiceError
@@ -40,7 +41,10 @@ class Digests:
         """
         child = self._places.get()
         try:
-            if child is None or child.poll() is not None:
+            if child is not None and child.poll() is not None:
+                _close(child)
+                child = None
+            if child is None:
                 child = _started()
             return _asked(child, path)
         except BaseException:
@@ -76,7 +80,9 @@ def _started() -> subprocess.Popen[bytes]:
 def _close(child: subprocess.Popen[bytes]) -> None:
     for stream in (child.stdin, child.stdout):
         if stream is not None:
-            stream.close()
+            # One that was ended does not take what is left of a question.
+            with suppress(BrokenPipeError):
+                stream.close()
 
 
 def _asked(child: subprocess.Popen[bytes], path: Path) -> bytes:

@@ -37,6 +37,7 @@ _RETRY_S = 1.0
 _LONGEST_TURN_S = 0.05
 LOCAL = Principal("local", frozenset(Scope))
 """Who calls where no tokens are asked for."""
+_EOF: Any = grpc.aio.EOF  # pyright: ignore[reportAttributeAccessIssue]  # The stubs lack it.
 _ANYBODY = Principal("anybody", frozenset())
 _caller: contextvars.ContextVar[Principal] = contextvars.ContextVar("caller")
 
@@ -194,8 +195,7 @@ class Guard(grpc.aio.ServerInterceptor):
             ConfigError: there is none, or it is no message.
             ServiceError: it does not come whole in time.
         """
-        now_s = asyncio.get_running_loop().time()
-        bound.reschedule(now_s + self._request_s)
+        bound.reschedule(_now_s() + self._request_s)
         try:
             request = await context.read()
         except asyncio.CancelledError as error:
@@ -205,8 +205,8 @@ class Guard(grpc.aio.ServerInterceptor):
                 f"the request did not come whole within {self._request_s:g} s; send smaller parts",
                 retry_s=_RETRY_S,
             ) from error
-        bound.reschedule(None if longest_s is None else now_s + longest_s)
-        if request is grpc.aio.EOF or isinstance(request, _Malformed):
+        bound.reschedule(None if longest_s is None else _now_s() + longest_s)
+        if request is _EOF or isinstance(request, _Malformed):
             raise ConfigError("the request is no message of the type that this method takes")
         return request
 
@@ -249,6 +249,11 @@ class Guard(grpc.aio.ServerInterceptor):
             status = status_of(ServiceError(text, retry_s=_RETRY_S))
         self._meters.calls.labels(method, _code(status).name).inc()
         return status
+
+
+def _now_s() -> float:
+    """The time by the clock of timeouts."""
+    return asyncio.get_running_loop().time()
 
 
 def _bearer(metadata: Any) -> str:

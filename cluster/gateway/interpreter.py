@@ -1,12 +1,13 @@
 """How the process of a gateway runs: set up for short waits and for parts of megabytes."""
 
-import asyncio
 import ctypes
 import gc
 import logging
 import sys
 from collections.abc import Coroutine
 from typing import Any, TypeVar
+
+import uvloop
 
 T = TypeVar("T")
 _logger = logging.getLogger(__name__)
@@ -29,7 +30,6 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     _keep_memory()
     gc.collect()
     gc.freeze()
-    import uvloop
     return uvloop.run(work)
 
 

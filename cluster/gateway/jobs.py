@@ -251,7 +251,7 @@ def _own(
     connection: Connection, principal: str, job_id: str, kinds: Sequence[JobKind]
 ) -> JobRecord:
     found = {"job_id": job_id, "principal": principal}
-    row = connection.execute(_OWN, found).mappings().first()
+    row: Any = connection.execute(_OWN, found).mappings().first()
     return job_from_row(_known(row, job_id, kinds))
 
 

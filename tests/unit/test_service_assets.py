@@ -159,6 +159,8 @@ def test_parts_that_race_with_a_commit_never_reach_the_asset(tmp_path: Path):
             with suppress(PreconditionError):
                 write_part(draft, 0, wrong, google_crc32c.value(wrong))
                 write_part(draft, 0, right, google_crc32c.value(right))
+            # A commit has to find a moment in which nobody writes.
+            time.sleep(0.01)
 
     for n in range(20):
         draft, target = tmp_path / f"draft{n}", tmp_path / f"asset{n}"
