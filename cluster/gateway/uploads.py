@@ -7,7 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy import (
+    Connection,
+    and_,
+    bindparam,
+    delete,
+    func,
+    insert,
+    outerjoin,
+    select,
+    update,
+)
 
 from cluster.gateway.config import GatewayConfig
 from cluster.gateway.database import Database
@@ -25,14 +35,28 @@ _MOST_KNOWN = 10_000
 _RENEWED_S = 60.0
 """An upload is kept longer with a part; to note that once a minute is enough."""
 
-# Statements of every part, made once: building them takes longer than SQLite's answers.
-_STATE = select(UPLOADS.c.asset_id, UPLOADS.c.expire_s).where(UPLOADS.c.id == bindparam("upload"))
+# Statements of every part, made once: building them takes longer than SQLite's answers. They are as
+# few as can be, for the layers over the driver take longer than it, too.
 _TOUCHING = (
     PARTS.c.upload_id == bindparam("upload"),
     PARTS.c.start_bytes <= bindparam("end"),
     PARTS.c.end_bytes >= bindparam("start"),
 )
-_NEAR = select(PARTS).where(*_TOUCHING)
+_SUM = select(func.coalesce(func.sum(PARTS.c.end_bytes - PARTS.c.start_bytes), 0)).where(
+    PARTS.c.upload_id == bindparam("upload")
+)
+_NEAR = (
+    select(
+        UPLOADS.c.asset_id,
+        UPLOADS.c.expire_s,
+        _SUM.scalar_subquery().label("received"),
+        PARTS.c.start_bytes,
+        PARTS.c.end_bytes,
+    )
+    .select_from(outerjoin(UPLOADS, PARTS, and_(*_TOUCHING)))
+    .where(UPLOADS.c.id == bindparam("upload"))
+)
+"""An upload, and its parts that a span touches: a row each, or one without a part."""
 _FORGET = delete(PARTS).where(*_TOUCHING)
 _MOVE = (
     update(PARTS)
@@ -44,9 +68,6 @@ _ADD = insert(PARTS).values(
 )
 _RENEW = (
     update(UPLOADS).where(UPLOADS.c.id == bindparam("upload")).values(expire_s=bindparam("expire"))
-)
-_SUM = select(func.coalesce(func.sum(PARTS.c.end_bytes - PARTS.c.start_bytes), 0)).where(
-    PARTS.c.upload_id == bindparam("upload")
 )
 
 
@@ -246,24 +267,25 @@ class Uploads:
         )
 
     def _received(self, connection: Connection, upload_id: str, span: Span) -> int:
-        of = {"upload": upload_id}
-        row = connection.execute(_STATE, of).first()
-        if row is None or row.asset_id is not None:
+        at = {"upload": upload_id, "start": span.start, "end": span.end}
+        rows = connection.execute(_NEAR, at).all()
+        if not rows or rows[0].asset_id is not None:
             raise PreconditionError(f"uploads/{upload_id} takes no more parts", name=upload_id)
         # Neighbours become one row, so that a finished file has a single one.
-        near = connection.execute(_NEAR, of | {"start": span.start, "end": span.end}).all()
-        (whole,) = merged([span, *(Span(part.start_bytes, part.end_bytes) for part in near)])
-        values = of | {"start": whole.start, "end": whole.end}
+        near = [Span(row.start_bytes, row.end_bytes) for row in rows if row.end_bytes is not None]
+        (whole,) = merged([span, *near])
+        values = {"upload": upload_id, "start": whole.start, "end": whole.end}
         if len(near) == 1:
-            connection.execute(_MOVE, values | {"old": near[0].start_bytes})
+            connection.execute(_MOVE, values | {"old": near[0].start})
         else:
             if near:
-                connection.execute(_FORGET, of | {"start": span.start, "end": span.end})
+                connection.execute(_FORGET, at)
             connection.execute(_ADD, values)
         expire_s = self._clock() + self._config.upload_lifetime_s
-        if expire_s - row.expire_s > _RENEWED_S:
-            connection.execute(_RENEW, of | {"expire": expire_s})
-        return int(connection.execute(_SUM, of).scalar_one())
+        if expire_s - rows[0].expire_s > _RENEWED_S:
+            connection.execute(_RENEW, {"upload": upload_id, "expire": expire_s})
+        known = sum(part.end - part.start for part in near)
+        return int(rows[0].received) - known + whole.end - whole.start
 
     def _register(self, connection: Connection, upload_id: str, sha256: bytes) -> AssetRecord:
         row = (
