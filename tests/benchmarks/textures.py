@@ -28,7 +28,9 @@ from worldloom.metrics import ViewScore, score_view
 from worldloom.render import MeshRenderer, TexturedRenderer
 from worldloom.scene import Frame, ReconstructedScene
 from worldloom.texture import (
+    SeamContrast,
     StageRun,
+    TexelReading,
     TextureConfig,
     TextureInputs,
     bench_of,
@@ -134,26 +136,29 @@ def _seams(
     config: TextureConfig,
     run: StageRun,
 ) -> dict[str, Any]:
-    """The contrast of the seams with levelling, with offsets alone, and without any."""
-    contrasts = {}
+    """The contrast of the seams with levelling, with offsets alone, and without any.
+
+    Once with texels on the faces that own them, and once in the plane of the face that is read.
+    """
+    contrasts: dict[TexelReading, dict[str, SeamContrast]] = {"owner": {}, "plane": {}}
     for levelling in ("full", "global", "none"):
         made = texture_surface(run, inputs, replace(config, levelling=levelling))
         assert made is not None
-        albedo = load_maps(bench, made)["albedo"]
-        contrasts[levelling] = seam_contrast(
-            bench,
-            load_unwrapped(bench, made),
-            albedo,
-            load_chosen(bench, made.chosen),
-            views_by_id(inputs.views),
-        )
+        albedo, unwrapped = load_maps(bench, made)["albedo"], load_unwrapped(bench, made)
+        chosen, views = load_chosen(bench, made.chosen), views_by_id(inputs.views)
+        for reading, of in contrasts.items():
+            of[levelling] = seam_contrast(bench, unwrapped, albedo, chosen, views, reading)
+    return {f"seams_{reading}": _left(of) for reading, of in contrasts.items()}
+
+
+def _left(contrasts: dict[str, SeamContrast]) -> dict[str, Any]:
+    """The contrasts, and the shares that levelling leaves."""
+    full, shifted, plain = contrasts["full"], contrasts["global"], contrasts["none"]
     return {
-        "seams": {name: asdict(value) for name, value in contrasts.items()},
-        "seam_ratio": _ratio(contrasts["full"].levels, contrasts["none"].levels),
-        "seam_ratio_global": _ratio(contrasts["global"].levels, contrasts["none"].levels),
-        "seam_ratio_all_views": _ratio(
-            contrasts["full"].all_views_levels, contrasts["none"].all_views_levels
-        ),
+        **{name: asdict(value) for name, value in contrasts.items()},
+        "ratio": _ratio(full.levels, plain.levels),
+        "ratio_global": _ratio(shifted.levels, plain.levels),
+        "ratio_all_views": _ratio(full.all_views_levels, plain.all_views_levels),
     }
 
 

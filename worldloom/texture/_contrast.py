@@ -12,7 +12,7 @@ from worldloom.render import sample_pages
 from worldloom.scene import Texture, UnwrappedMesh
 from worldloom.texture._choose import Chosen
 from worldloom.texture._inputs import TextureView, view_image
-from worldloom.texture._single import SingleViewTexture
+from worldloom.texture._single import SingleViewTexture, TexelReading
 from worldloom.texture._topology import SharedEdges, shared_edges
 
 _ALONG = np.array([0.25, 0.5, 0.75])
@@ -55,6 +55,7 @@ def seam_contrast(
     albedo: Texture,
     chosen: Chosen,
     views: Mapping[int, TextureView],
+    reading: TexelReading = "owner",
 ) -> SeamContrast:
     """Measures the seams of a texture.
 
@@ -69,6 +70,8 @@ def seam_contrast(
         albedo: Its colours.
         chosen: View of each face, and those that see it.
         views: By view id.
+        reading: Where texels past the edge of a face lie in the texture of one view alone. "plane"
+            has a floor of its own, since baking has them elsewhere.
     """
     shared = shared_edges(unwrapped.mesh.faces)
     of_sides = chosen.view[shared.faces]
@@ -77,7 +80,7 @@ def seam_contrast(
     inside = np.flatnonzero(seen & (of_sides[:, 0] == of_sides[:, 1]))
     inside = inside[:: max(len(inside) // _INSIDE_EDGES, 1)]
     at_seams, at_inside = (
-        _beyond(bench, unwrapped, albedo, chosen, views, _taken(shared, edges))
+        _beyond(bench, unwrapped, albedo, chosen, views, _taken(shared, edges), reading)
         for edges in (seam, inside)
     )
     return SeamContrast(
@@ -128,10 +131,12 @@ def _beyond(
     chosen: Chosen,
     views: Mapping[int, TextureView],
     edges: SharedEdges,
+    reading: TexelReading,
 ) -> _Beyond:
     sides = _sides(unwrapped, edges.faces, edges.vertices, albedo)
     step = _step_of_texture(unwrapped, albedo, sides)
-    alone = SingleViewTexture(unwrapped, albedo.pages[0].shape[0], sides.faces, sides.mix)
+    side_px = albedo.pages[0].shape[0]
+    alone = SingleViewTexture(unwrapped, side_px, sides.faces, sides.mix, reading)
     every, own = _Range(len(step)), _Range(len(step))
     of_sides, allowed = chosen.view[edges.faces], chosen.allowed[edges.faces]
     for view_id, view in views.items():
