@@ -205,6 +205,8 @@ def test_levelling_closes_the_seams_of_views_that_differ(tmp_path: Path) -> None
         in_plane = seam_contrast(*measured, reading="plane")
         assert in_plane.edges == contrast.edges
         assert in_plane.levels == pytest.approx(contrast.levels, abs=0.2)
+        # Every view sees every face: none ends at a seam.
+        assert contrast.ending_edges == 0
         step[levelling] = contrast.levels
         if levelling == "none":
             # No step where there is no seam, but for faces within a texel of one, and rounding.
