@@ -11,8 +11,8 @@ from worldloom.scene import Mesh
 from worldloom.surface import vertex_normals
 from worldloom.texture import _look_kernels as kernels
 from worldloom.texture import load_chosen
-from worldloom.texture._choose import _UNSEEN, _pairwise
-from worldloom.texture._look import MIN_COSINE, _normals_around
+from worldloom.texture._choose import UNSEEN, seam_costs
+from worldloom.texture._look import MIN_COSINE, normals_around
 
 
 def _rough(height_m: float) -> Mesh:
@@ -35,9 +35,9 @@ def _normals(mesh: Mesh) -> np.ndarray:
 
 def test_the_normals_around_a_face_are_those_of_the_surface() -> None:
     flat = plane(6)
-    np.testing.assert_allclose(_normals_around(flat), np.tile([0, 0, -1], (72, 1)), atol=1e-12)
+    np.testing.assert_allclose(normals_around(flat), np.tile([0, 0, -1], (72, 1)), atol=1e-12)
     rough = _rough(0.03)
-    around, own = _normals_around(rough), _normals(rough)
+    around, own = normals_around(rough), _normals(rough)
     np.testing.assert_allclose(np.linalg.norm(around, axis=1), 1, atol=1e-12)
     steepest = np.degrees(np.arccos(-own[:, 2])).max()
     assert steepest > 50
@@ -111,7 +111,7 @@ def test_a_seam_costs_more_where_a_view_lacks_a_face(lacking: int) -> None:
         views[0, 2] = -1
     if lacking > 1:
         views[1, 0] = -1
-    cost = _pairwise(
+    cost = seam_costs(
         np.array([[0, 1]]),
         np.array([[5], [7]], np.int32),
         np.array([1, 1], np.int32),
@@ -120,4 +120,4 @@ def test_a_seam_costs_more_where_a_view_lacks_a_face(lacking: int) -> None:
         np.array([1.0], np.float32),
     )
     apart = 0.5 if lacking < 2 else 1.0
-    assert cost[0, 0, 0] == pytest.approx(0.5 * (1 + apart + _UNSEEN * lacking))
+    assert cost[0, 0, 0] == pytest.approx(0.5 * (1 + apart + UNSEEN * lacking))

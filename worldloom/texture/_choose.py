@@ -24,7 +24,7 @@ common that could hide a seam."""
 _SAME_LEVELS = 20.0
 """Difference of colours at which a seam costs twice that of one nobody sees."""
 _LARGEST_DIFFERENCE = 3.0
-_UNSEEN = 2.0
+UNSEEN = 2.0
 """What a face beside a seam adds, in `_SAME_LEVELS`, that the view of the other side does not see:
 views pass into each other only where both see."""
 _WEIGHTS = (0.25, 4.0)
@@ -165,7 +165,7 @@ def _problem(
     length = smoothness * np.clip(length / typical, *_WEIGHTS)
     # All views that agree tell whether a seam can be hidden, not only those that are weighed.
     views = np.where(agreeing, candidates.view, -1).astype(np.int32)
-    pairwise = _pairwise(edges, labels, counts, views, candidates.color, length.astype(np.float32))
+    pairwise = seam_costs(edges, labels, counts, views, candidates.color, length.astype(np.float32))
     unary = (lacks * weight[:, None]).astype(np.float32)
     return LabelProblem(counts, unary, edges, pairwise), labels
 
@@ -196,7 +196,7 @@ def _difference(views: np.ndarray, colors: np.ndarray, one: int, other: int) -> 
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _pairwise(
+def seam_costs(
     edges: np.ndarray,
     labels: np.ndarray,
     counts: np.ndarray,
@@ -204,6 +204,16 @@ def _pairwise(
     colors: np.ndarray,
     weight: np.ndarray,
 ) -> np.ndarray:
+    """Returns what the labels of the two faces of each edge cost: e k k.
+
+    Args:
+        edges: e 2, faces.
+        labels: f k, views that are weighed.
+        counts: f, how many of them.
+        views: f m, all views that see a face.
+        colors: f m 3, what they show there, levels.
+        weight: e, of the edges.
+    """
     most = labels.shape[1]
     costs = np.zeros((len(edges), most, most), np.float32)
     for e in range(len(edges)):
@@ -219,7 +229,7 @@ def _pairwise(
                 apart = _SAME_LEVELS
                 if known > 0:
                     apart = (max(at_s, 0.0) + max(at_t, 0.0)) / known
-                apart = min(apart / _SAME_LEVELS, _LARGEST_DIFFERENCE) + _UNSEEN * (2 - known)
+                apart = min(apart / _SAME_LEVELS, _LARGEST_DIFFERENCE) + UNSEEN * (2 - known)
                 costs[e, i, j] = weight[e] * 0.5 * (1.0 + apart)
     return costs
 

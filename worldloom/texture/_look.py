@@ -85,7 +85,7 @@ def _look(bench: Bench, key: ArtifactKey, work: LookWork) -> Looked:
     mesh = load_light(bench, work.light).mesh
     origin = mesh.vertices_in_world.mean(axis=0)
     caster = RayCaster(mesh.vertices_in_world - origin, mesh.faces)
-    around = _normals_around(mesh)
+    around = normals_around(mesh)
     found = [_seen_by(bench, view, mesh, around, caster, origin) for view in work.views]
     fields = {
         name: np.concatenate([getattr(seen, name) for seen in found]) for name in vars(found[0])
@@ -95,8 +95,12 @@ def _look(bench: Bench, key: ArtifactKey, work: LookWork) -> Looked:
     return Looked(key, ids, tuple(len(seen.face) for seen in found))
 
 
-def _normals_around(mesh: Mesh) -> Float64[np.ndarray, "f 3"]:
-    """Unit normals of the surface around each face, over three rings."""
+def normals_around(mesh: Mesh) -> Float64[np.ndarray, "f 3"]:
+    """Returns the unit normal of the surface around each face: the mean over three rings.
+
+    Args:
+        mesh: With normals.
+    """
     assert mesh.normals_in_world is not None  # the stage of the light mesh writes them
     corners, vertices = mesh.faces.ravel(), len(mesh.vertices_in_world)
     of_faces = _unit(mesh.normals_in_world.astype(np.float64)[mesh.faces].sum(axis=1))
