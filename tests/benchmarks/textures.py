@@ -25,10 +25,12 @@ from worldloom.bench import Bench
 from worldloom.config import ReconstructionConfig
 from worldloom.inline import InlineRunner
 from worldloom.metrics import ViewScore, score_view
-from worldloom.render import MeshRenderer, TexturedRenderer
+from worldloom.render import MeshRenderer, RenderedView, TexturedRenderer
 from worldloom.scene import Frame, ReconstructedScene
 from worldloom.texture import (
+    SeamContrast,
     StageRun,
+    TexelReading,
     TextureConfig,
     TextureInputs,
     bench_of,
@@ -43,6 +45,11 @@ from worldloom.texture import (
 )
 
 STEPS = ("lighten", "unwrap", "look", "choose-views", "pack", "level", "bake", "texture-page")
+
+_MOVED = (0.5, 0.9)
+"""Quantiles of the pixels of a view that are told."""
+_DETAIL_LEVELS = 4.0
+"""Gradient that tells where a pixel lies, levels a pixel."""
 
 
 def main() -> None:
@@ -98,6 +105,7 @@ def _scores(
     textured = TexturedRenderer(scene.unwrapped, scene.textures["albedo"])
     plain, fine = MeshRenderer(scene.unwrapped.mesh), MeshRenderer(scene.mesh)
     scores: dict[str, list[ViewScore]] = {"texture": [], "vertex_colors": [], "fine_mesh": []}
+    moved: list[np.ndarray] = []
     for frame in frames:
         lens = frame.camera.intrinsics
         image = bench.image(frame, lens.width_px, lens.height_px)
@@ -109,6 +117,7 @@ def _scores(
         ]
         for name, view in zip(scores, views, strict=True):
             scores[name].append(score_view(view, image, mask))
+        moved.append(_moved_px(views[0], image, mask))
         if pictures is not None:
             row = np.concatenate([image, *(view.image for view in views)], axis=1)
             name = f"heldout_{frame.name.replace('/', '_')}.png"
@@ -124,7 +133,22 @@ def _scores(
             f"holdout_ssim_{name}": float(np.median([s.ssim for s in of if s.ssim]))
             for name, of in scores.items()
         },
+        "holdout_moved_px": [
+            float(np.median([np.quantile(px, q) for px in moved])) for q in _MOVED
+        ],
     }
+
+
+def _moved_px(view: RenderedView, image: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """By how much details of an image lie elsewhere in a rendering of it (DIS optical flow)."""
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    rendered = cv2.cvtColor(np.where(view.hit[..., None], view.image, image), cv2.COLOR_RGB2GRAY)
+    flow = np.zeros((*grey.shape, 2), np.float32)
+    finder = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    flow = finder.calc(grey, rendered, flow)
+    slope = [cv2.Scharr(grey, cv2.CV_32F, *axis, scale=1 / 32) for axis in ((1, 0), (0, 1))]
+    detailed = view.hit & mask & (np.hypot(*slope) > _DETAIL_LEVELS)
+    return np.linalg.norm(flow, axis=2)[detailed]
 
 
 def _seams(
@@ -134,26 +158,29 @@ def _seams(
     config: TextureConfig,
     run: StageRun,
 ) -> dict[str, Any]:
-    """The contrast of the seams with levelling, with offsets alone, and without any."""
-    contrasts = {}
+    """The contrast of the seams with levelling, with offsets alone, and without any.
+
+    Once with texels on the faces that own them, and once in the plane of the face that is read.
+    """
+    contrasts: dict[TexelReading, dict[str, SeamContrast]] = {"owner": {}, "plane": {}}
     for levelling in ("full", "global", "none"):
         made = texture_surface(run, inputs, replace(config, levelling=levelling))
         assert made is not None
-        albedo = load_maps(bench, made)["albedo"]
-        contrasts[levelling] = seam_contrast(
-            bench,
-            load_unwrapped(bench, made),
-            albedo,
-            load_chosen(bench, made.chosen),
-            views_by_id(inputs.views),
-        )
+        albedo, unwrapped = load_maps(bench, made)["albedo"], load_unwrapped(bench, made)
+        chosen, views = load_chosen(bench, made.chosen), views_by_id(inputs.views)
+        for reading, of in contrasts.items():
+            of[levelling] = seam_contrast(bench, unwrapped, albedo, chosen, views, reading)
+    return {f"seams_{reading}": _left(of) for reading, of in contrasts.items()}
+
+
+def _left(contrasts: dict[str, SeamContrast]) -> dict[str, Any]:
+    """The contrasts, and the shares that levelling leaves."""
+    full, shifted, plain = contrasts["full"], contrasts["global"], contrasts["none"]
     return {
-        "seams": {name: asdict(value) for name, value in contrasts.items()},
-        "seam_ratio": _ratio(contrasts["full"].levels, contrasts["none"].levels),
-        "seam_ratio_global": _ratio(contrasts["global"].levels, contrasts["none"].levels),
-        "seam_ratio_all_views": _ratio(
-            contrasts["full"].all_views_levels, contrasts["none"].all_views_levels
-        ),
+        **{name: asdict(value) for name, value in contrasts.items()},
+        "ratio": _ratio(full.levels, plain.levels),
+        "ratio_global": _ratio(shifted.levels, plain.levels),
+        "ratio_all_views": _ratio(full.all_views_levels, plain.all_views_levels),
     }
 
 

@@ -198,10 +198,15 @@ def test_levelling_closes_the_seams_of_views_that_differ(tmp_path: Path) -> None
         found = textured(bench, inputs, config)
         chosen = load_chosen(bench, found.references.chosen)
         assert len(np.unique(chosen.view)) > 2, "there are seams"
-        contrast = seam_contrast(
-            bench, found.unwrapped, found.albedo, chosen, views_by_id(inputs.views)
-        )
+        measured = (bench, found.unwrapped, found.albedo, chosen, views_by_id(inputs.views))
+        contrast = seam_contrast(*measured)
         assert contrast.edges > 20
+        # In one plane the texels of all faces lie in it.
+        in_plane = seam_contrast(*measured, reading="plane")
+        assert in_plane.edges == contrast.edges
+        assert in_plane.levels == pytest.approx(contrast.levels, abs=0.2)
+        # Every view sees every face: none ends at a seam.
+        assert contrast.ending_edges == 0
         step[levelling] = contrast.levels
         if levelling == "none":
             # No step where there is no seam, but for faces within a texel of one, and rounding.

@@ -29,3 +29,4 @@ from worldloom.texture._record import texture_summary as texture_summary
 from worldloom.texture._scene import StageRun as StageRun
 from worldloom.texture._scene import bake_textures as bake_textures
 from worldloom.texture._scene import resized_texture as resized_texture
+from worldloom.texture._single import TexelReading as TexelReading

@@ -13,17 +13,18 @@ from worldloom.store import ArtifactKey
 from worldloom.texture._candidates import Candidates
 from worldloom.texture._labelling import LabelProblem, labelled
 from worldloom.texture._light import LightMesh, load_light
-from worldloom.texture._look import Looked, load_seen
+from worldloom.texture._look import MIN_COSINE, Looked, load_seen
 from worldloom.texture._roughness import face_roughness, vertex_roughness
 from worldloom.texture._topology import SharedEdges, shared_edges
 
 CHOSEN_FILE = "chosen.npz"
-_LABELS = 6
-"""Views of a face that are weighed against each other."""
+_LABELS = 10
+"""Views of a face that are weighed against each other: with fewer, neighbours often have none in
+common that could hide a seam."""
 _SAME_LEVELS = 20.0
 """Difference of colours at which a seam costs twice that of one nobody sees."""
 _LARGEST_DIFFERENCE = 3.0
-_UNSEEN = 2.0
+UNSEEN = 2.0
 """What a face beside a seam adds, in `_SAME_LEVELS`, that the view of the other side does not see:
 views pass into each other only where both see."""
 _WEIGHTS = (0.25, 4.0)
@@ -97,7 +98,9 @@ def _choose(bench: Bench, key: ArtifactKey, work: ChooseWork) -> ChosenViews:
     allowed = np.sort(allowed, axis=1)
     allowed[allowed == 2**31 - 1] = -1
     best_px = np.where(agreeing, candidates.area_px, 0).max(axis=1)
-    roughness = face_roughness(agreeing, candidates.color, candidates.reflected, candidates.cosine)
+    # What a face that is turned away reflects is not what it shows.
+    facing = agreeing & (candidates.cosine >= MIN_COSINE)
+    roughness = face_roughness(facing, candidates.color, candidates.reflected, candidates.cosine)
     bench.write_arrays(
         key,
         CHOSEN_FILE,
@@ -160,9 +163,9 @@ def _problem(
     length = _lengths(mesh, shared, usable)
     typical = float(np.median(length)) if len(length) else 1.0
     length = smoothness * np.clip(length / typical, *_WEIGHTS)
-    pairwise = _pairwise(
-        edges, labels, counts, candidates.color[rows, best_first], length.astype(np.float32)
-    )
+    # All views that agree tell whether a seam can be hidden, not only those that are weighed.
+    views = np.where(agreeing, candidates.view, -1).astype(np.int32)
+    pairwise = seam_costs(edges, labels, counts, views, candidates.color, length.astype(np.float32))
     unary = (lacks * weight[:, None]).astype(np.float32)
     return LabelProblem(counts, unary, edges, pairwise), labels
 
@@ -176,43 +179,60 @@ def _lengths(
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _difference(labels: np.ndarray, colors: np.ndarray, count: int, own: int, view: int) -> float:
+def _difference(views: np.ndarray, colors: np.ndarray, one: int, other: int) -> float:
     """Distance of the colours of a face in two of its views, levels; -1 where it lacks one."""
-    for k in range(count):
-        if labels[k] == view:
-            apart = 0.0
-            for c in range(3):
-                apart += (colors[k, c] - colors[own, c]) ** 2
-            return np.sqrt(apart / 3.0)
-    return -1.0
+    own, its = -1, -1
+    for k in range(len(views)):
+        if views[k] == one:
+            own = k
+        elif views[k] == other:
+            its = k
+    if own < 0 or its < 0:
+        return -1.0
+    apart = 0.0
+    for c in range(3):
+        apart += (colors[own, c] - colors[its, c]) ** 2
+    return np.sqrt(apart / 3.0)
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _pairwise(
+def seam_costs(
     edges: np.ndarray,
     labels: np.ndarray,
     counts: np.ndarray,
+    views: np.ndarray,
     colors: np.ndarray,
     weight: np.ndarray,
 ) -> np.ndarray:
+    """Returns what the labels of the two faces of each edge cost: e k k.
+
+    Args:
+        edges: e 2, faces.
+        labels: f k, views that are weighed.
+        counts: f, how many of them.
+        views: f m, all views that see a face.
+        colors: f m 3, what they show there, levels.
+        weight: e, of the edges.
+    """
     most = labels.shape[1]
     costs = np.zeros((len(edges), most, most), np.float32)
     for e in range(len(edges)):
         s, t = edges[e, 0], edges[e, 1]
         for i in range(counts[s]):
             for j in range(counts[t]):
-                if labels[s, i] == labels[t, j]:
+                one, other = labels[s, i], labels[t, j]
+                if one == other:
                     continue
-                at_s = _difference(labels[s], colors[s], int(counts[s]), i, labels[t, j])
-                at_t = _difference(labels[t], colors[t], int(counts[t]), j, labels[s, i])
+                at_s = _difference(views[s], colors[s], one, other)
+                at_t = _difference(views[t], colors[t], other, one)
                 known = (at_s >= 0.0) + (at_t >= 0.0)
                 apart = _SAME_LEVELS
                 if known > 0:
                     apart = (max(at_s, 0.0) + max(at_t, 0.0)) / known
-                apart = min(apart / _SAME_LEVELS, _LARGEST_DIFFERENCE) + _UNSEEN * (2 - known)
+                apart = min(apart / _SAME_LEVELS, _LARGEST_DIFFERENCE) + UNSEEN * (2 - known)
                 costs[e, i, j] = weight[e] * 0.5 * (1.0 + apart)
     return costs
 
 
-CHOOSE = Stage("choose-views", 2, Role.MERGER, ChosenViews, _choose)
+CHOOSE = Stage("choose-views", 3, Role.MERGER, ChosenViews, _choose)
 """Chooses the view that colours each face."""

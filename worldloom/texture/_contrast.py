@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float64, Int32, Int64
+from jaxtyping import Bool, Float64, Int32, Int64
 
 from worldloom.bench import Bench
 from worldloom.render import sample_pages
 from worldloom.scene import Texture, UnwrappedMesh
 from worldloom.texture._choose import Chosen
 from worldloom.texture._inputs import TextureView, view_image
-from worldloom.texture._single import SingleViewTexture
+from worldloom.texture._single import SingleViewTexture, TexelReading
 from worldloom.texture._topology import SharedEdges, shared_edges
 
 _ALONG = np.array([0.25, 0.5, 0.75])
@@ -38,6 +38,11 @@ class SeamContrast:
     for the scene."""
     all_views_inside_levels: float
     """As `all_views_levels`, inside patches."""
+    ending_edges: int
+    """Edges between faces of different views of which one sees both faces, and the other ends
+    there: views cannot pass into each other."""
+    ending_levels: float
+    """As `levels`, at those edges."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +60,7 @@ def seam_contrast(
     albedo: Texture,
     chosen: Chosen,
     views: Mapping[int, TextureView],
+    reading: TexelReading = "owner",
 ) -> SeamContrast:
     """Measures the seams of a texture.
 
@@ -69,6 +75,8 @@ def seam_contrast(
         albedo: Its colours.
         chosen: View of each face, and those that see it.
         views: By view id.
+        reading: Where texels past the edge of a face lie in the texture of one view alone. "plane"
+            has a floor of its own, since baking has them elsewhere.
     """
     shared = shared_edges(unwrapped.mesh.faces)
     of_sides = chosen.view[shared.faces]
@@ -77,7 +85,7 @@ def seam_contrast(
     inside = np.flatnonzero(seen & (of_sides[:, 0] == of_sides[:, 1]))
     inside = inside[:: max(len(inside) // _INSIDE_EDGES, 1)]
     at_seams, at_inside = (
-        _beyond(bench, unwrapped, albedo, chosen, views, _taken(shared, edges))
+        _beyond(bench, unwrapped, albedo, chosen, views, _taken(shared, edges), reading)
         for edges in (seam, inside)
     )
     return SeamContrast(
@@ -86,6 +94,8 @@ def seam_contrast(
         _mean(at_inside.own_views),
         _mean(at_seams.all_views),
         _mean(at_inside.all_views),
+        int(at_seams.ending.sum()),
+        _mean(at_seams.own_views[at_seams.ending]),
     )
 
 
@@ -102,16 +112,21 @@ class _Range:
 
     def __init__(self, edges: int) -> None:
         self._least, self._most = np.full((edges, 3), np.inf), np.full((edges, 3), -np.inf)
+        self._views = np.zeros(edges, np.int64)
 
     def add(self, edges: Int64[np.ndarray, "n"], steps: Float64[np.ndarray, "n 3"]) -> None:
         self._least[edges] = np.minimum(self._least[edges], steps)
         self._most[edges] = np.maximum(self._most[edges], steps)
+        self._views[edges] += 1
 
     def beyond(self, step: Float64[np.ndarray, "s 3"]) -> Float64[np.ndarray, "_"]:
         """By how much steps leave the range, at the edges that have one."""
-        told = self._least[:, 0] <= self._most[:, 0]
-        beyond = np.maximum(self._least - step, step - self._most)[told]
+        beyond = np.maximum(self._least - step, step - self._most)[self._views > 0]
         return np.maximum(beyond, 0).mean(axis=1)
+
+    def by_one(self) -> Bool[np.ndarray, "_"]:
+        """Which of the edges that have a range have it from one view."""
+        return self._views[self._views > 0] == 1
 
 
 class _Beyond(NamedTuple):
@@ -119,6 +134,8 @@ class _Beyond(NamedTuple):
 
     all_views: Float64[np.ndarray, "_"]
     own_views: Float64[np.ndarray, "_"]
+    ending: Bool[np.ndarray, "_"]
+    """Of the edges of `own_views`."""
 
 
 def _beyond(
@@ -128,10 +145,12 @@ def _beyond(
     chosen: Chosen,
     views: Mapping[int, TextureView],
     edges: SharedEdges,
+    reading: TexelReading,
 ) -> _Beyond:
     sides = _sides(unwrapped, edges.faces, edges.vertices, albedo)
     step = _step_of_texture(unwrapped, albedo, sides)
-    alone = SingleViewTexture(unwrapped, albedo.pages[0].shape[0], sides.faces, sides.mix)
+    side_px = albedo.pages[0].shape[0]
+    alone = SingleViewTexture(unwrapped, side_px, sides.faces, sides.mix, reading)
     every, own = _Range(len(step)), _Range(len(step))
     of_sides, allowed = chosen.view[edges.faces], chosen.allowed[edges.faces]
     for view_id, view in views.items():
@@ -146,7 +165,7 @@ def _beyond(
         every.add(here, steps)
         of_edge = (of_sides[here] == view_id).any(axis=1)
         own.add(here[of_edge], steps[of_edge])
-    return _Beyond(every.beyond(step), own.beyond(step))
+    return _Beyond(every.beyond(step), own.beyond(step), own.by_one())
 
 
 def _sides(

@@ -19,7 +19,11 @@ SEEN_FILE = "seen.npz"
 VIEWS_IN_A_LOOK = 8
 """Views that share one tree of rays."""
 MIN_COSINE = 0.15
-"""Faces that a view sees flatter than by 81 degrees are left to others."""
+"""Surface that a view sees flatter than by 81 degrees is left to others."""
+_LEAST_COSINE = -0.5
+"""Of a single face, where the surface around it is not seen that flat: small faces of a rough
+surface are tilted by its noise, and a face that a view lacks makes three seams."""
+_SMOOTHING_ROUNDS = 2
 _REACH_PX = 2.0
 """What lies less than this before a face, in pixel footprints, is the face itself."""
 _INWARD = 0.85
@@ -81,7 +85,8 @@ def _look(bench: Bench, key: ArtifactKey, work: LookWork) -> Looked:
     mesh = load_light(bench, work.light).mesh
     origin = mesh.vertices_in_world.mean(axis=0)
     caster = RayCaster(mesh.vertices_in_world - origin, mesh.faces)
-    found = [_seen_by(bench, view, mesh, caster, origin) for view in work.views]
+    around = normals_around(mesh)
+    found = [_seen_by(bench, view, mesh, around, caster, origin) for view in work.views]
     fields = {
         name: np.concatenate([getattr(seen, name) for seen in found]) for name in vars(found[0])
     }
@@ -90,10 +95,31 @@ def _look(bench: Bench, key: ArtifactKey, work: LookWork) -> Looked:
     return Looked(key, ids, tuple(len(seen.face) for seen in found))
 
 
+def normals_around(mesh: Mesh) -> Float64[np.ndarray, "f 3"]:
+    """Returns the unit normal of the surface around each face: the mean over three rings.
+
+    Args:
+        mesh: With normals.
+    """
+    assert mesh.normals_in_world is not None  # the stage of the light mesh writes them
+    corners, vertices = mesh.faces.ravel(), len(mesh.vertices_in_world)
+    of_faces = _unit(mesh.normals_in_world.astype(np.float64)[mesh.faces].sum(axis=1))
+    for _ in range(_SMOOTHING_ROUNDS - 1):
+        spread = np.repeat(of_faces, 3, axis=0)
+        sums = [np.bincount(corners, spread[:, axis], vertices) for axis in range(3)]
+        of_faces = _unit(_unit(np.stack(sums, axis=1))[mesh.faces].sum(axis=1))
+    return of_faces
+
+
+def _unit(vectors: Float64[np.ndarray, "n 3"]) -> Float64[np.ndarray, "n 3"]:
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-300)
+
+
 def _seen_by(
     bench: Bench,
     view: TextureView,
     mesh: Mesh,
+    around: Float64[np.ndarray, "f 3"],
     caster: RayCaster,
     origin: Float64[np.ndarray, "3"],
 ) -> Seen:
@@ -107,7 +133,9 @@ def _seen_by(
         depth,
         camera.centre_in_world,
         np.array([lens.width_px, lens.height_px], np.float64),
+        around,
         MIN_COSINE,
+        _LEAST_COSINE,
     )
     face = np.flatnonzero(posed.area_px > 0).astype(np.int32)
     free = _free_share(mesh, face, camera, caster, origin, posed.cosine)
@@ -168,5 +196,5 @@ def _own_depth(bench: Bench, view: TextureView) -> Float32[np.ndarray, "h w"]:
     return bench.depth_map(view.depth).depth
 
 
-LOOK = Stage("look", 1, Role.DEPTH, Looked, _look)
+LOOK = Stage("look", 2, Role.DEPTH, Looked, _look)
 """Finds which faces views see, and how."""

@@ -17,7 +17,7 @@ class Posed(NamedTuple):
     """How all faces lie before a camera."""
 
     area_px: np.ndarray
-    """Square pixels; 0 where the face is not wholly in the image, or looks away."""
+    """Square pixels; 0 where the face is not wholly in the image, or the surface looks away."""
     cosine: np.ndarray
     """Of the angle between the line of sight and the normal."""
     reflected: np.ndarray
@@ -42,7 +42,9 @@ def posed(
     depth: np.ndarray,
     centre: np.ndarray,
     size_px: np.ndarray,
+    around: np.ndarray,
     min_cosine: float,
+    least_cosine: float,
 ) -> Posed:
     """Poses all faces before a camera.
 
@@ -53,7 +55,9 @@ def posed(
         depth: v, along +z.
         centre: Of the camera, world.
         size_px: Width and height of the image.
-        min_cosine: Faces that are seen flatter are left out.
+        around: f 3, unit normals of the surface around each face.
+        min_cosine: Faces that are seen flatter are left out, unless the surface around them is not.
+        least_cosine: Faces that are seen flatter are left out in any case.
     """
     count = len(faces)
     area = np.zeros(count, np.float32)
@@ -81,8 +85,13 @@ def posed(
         if length <= 0.0:
             continue
         dot = nx * sight[0] + ny * sight[1] + nz * sight[2]
+        distance = np.sqrt((sight * sight).sum())
         if dot / length < min_cosine:
-            continue
+            turned = 0.0
+            for c in range(3):
+                turned += around[f, c] * sight[c]
+            if dot / length < least_cosine or turned < min_cosine * distance:
+                continue
         i, j, k = faces[f, 0], faces[f, 1], faces[f, 2]
         area[f] = 0.5 * abs(
             (pixels[j, 0] - pixels[i, 0]) * (pixels[k, 1] - pixels[i, 1])
@@ -90,7 +99,6 @@ def posed(
         )
         cosine[f] = dot / length
         square = nx * nx + ny * ny + nz * nz
-        distance = np.sqrt((sight * sight).sum())
         reflected[f, 0] = (2.0 * dot * nx / square - sight[0]) / distance
         reflected[f, 1] = (2.0 * dot * ny / square - sight[1]) / distance
         reflected[f, 2] = (2.0 * dot * nz / square - sight[2]) / distance

@@ -1,5 +1,7 @@
 """What a texture of one view alone would show."""
 
+from typing import Literal
+
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int64
 
@@ -13,19 +15,25 @@ _AROUND = np.array([[0, 0], [1, 0], [0, 1], [1, 1]])
 _REACH_PX = 2.0
 """Texels around a chart that are known to be of its faces: bilinear reading needs no more."""
 
+TexelReading = Literal["owner", "plane"]
+"""Where a texel past the edge of the face that is read lies: on the face that owns it, as baking
+has it, or in the plane of the face that is read."""
+
 
 class SingleViewTexture:
     """Colours that single views give to points of a mesh by way of texels.
 
     Texels are coloured as baking does it, on the faces that own them, and read as a renderer does:
     what a view shows is compared with a texture at what both resolve. A texel of a face that the
-    view does not see counts as a part of the plane of the face that is read.
+    view does not see counts as a part of the plane of the face that is read; all of them do where
+    `reading` says so.
 
     Args:
         unwrapped: The mesh and its UV set.
         side_px: Side of a page, texels.
         faces: Two faces a row.
         mix: Barycentric weights of some points in each of them.
+        reading: Where texels past the edge of a face lie.
     """
 
     def __init__(
@@ -34,6 +42,7 @@ class SingleViewTexture:
         side_px: int,
         faces: Int64[np.ndarray, "n 2"],
         mix: Float64[np.ndarray, "n 2 p 3"],
+        reading: TexelReading = "owner",
     ) -> None:
         mesh = unwrapped.mesh
         self._corners = mesh.vertices_in_world[mesh.faces]
@@ -51,7 +60,9 @@ class SingleViewTexture:
         face = np.repeat(face, len(_AROUND))
         self._weight = np.where(_AROUND == 1, share[:, None, :], 1 - share[:, None, :]).prod(axis=2)
         self._in_plane = _in_plane(self._corners_px, unwrapped.page, face, texel)
-        self._owned = _owned(unwrapped, side_px, self._in_plane)
+        self._owned = self._in_plane
+        if reading == "owner":
+            self._owned = _owned(unwrapped, side_px, self._in_plane)
 
     def colors(
         self,
