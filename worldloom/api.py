@@ -206,7 +206,11 @@ def reconstruct_sources(
     bench = Bench(bench_config)
     observers = Observers()
     observers.add(log_event)
-    with Timeline(output / TIMELINE_FILE, output.name) as timeline, Journal(observers) as journal:
+    with (
+        Timeline(output / TIMELINE_FILE, output.name) as timeline,
+        Journal(observers) as journal,
+        ThreadPoolExecutor(1, thread_name_prefix="appraise") as aside,
+    ):
         observers.add(timeline)
         sources = opened()
         factory = runner or partial(InlineRunner, workers=_cores())
@@ -227,9 +231,11 @@ def reconstruct_sources(
             frames, held_out = split_holdout(all_frames, config.holdout)
             config = _with_concrete_backends(config, at_work)
             made = make(frames, config, at_work, bench, on_progress)
-        name = sources[0].name if len(sources) == 1 else title
-        with journal.timed("appraise", len(frames)):
-            appraisal = appraise(bench, made, held_out, title=name)
+            name = sources[0].name if len(sources) == 1 else title
+            judge = partial(appraise, bench, made, held_out, title=name)
+            # Workers take a while to end, which the next step does not have to wait for.
+            judging = aside.submit(_timed, journal, "appraise", len(frames), judge)
+        appraisal = judging.result()
         manifest = manifest_of(config, sources, all_frames, made, journal, parameters or {})
         manifest = appraised(bench, manifest, made, appraisal, held_out)
         with observed_step(observers, "export", len(frames)):
@@ -309,6 +315,11 @@ def _read(
         except BaseException:
             leaving.set()
             raise
+
+
+def _timed(journal: Journal, step: str, items: int, work: Callable[[], T]) -> T:
+    with journal.timed(step, items):
+        return work()
 
 
 def _make_folder(folder: Path) -> None:

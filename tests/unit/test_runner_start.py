@@ -1,19 +1,22 @@
-"""A runner starts while the frames are read, and only where there is work for it."""
+"""A runner starts while frames are read, where there is work, and ends while it is appraised."""
 
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import NoReturn, cast
 
 import pytest
 
 from tests.corner import SPEC
-from worldloom.api import reconstruct_files
+from worldloom.api import reconstruct_files, reconstruct_sources
 from worldloom.bench import BenchConfig
 from worldloom.config import ReconstructionConfig
-from worldloom.errors import RunnerError
+from worldloom.errors import ConfigError, RunnerError
+from worldloom.ingest import IngestLimits, open_sources
 from worldloom.inline import InlineRunner
+from worldloom.reconstruction import Reconstruction
 from worldloom.stage import Outcome, Progress, ProgressCallback, R, Stage, W
 from worldloom.synthetic import build_scene, write_scene
 
@@ -97,3 +100,43 @@ def test_reading_ends_where_the_runner_cannot_start(video: Path, tmp_path: Path)
     with pytest.raises(RunnerError, match="no cluster here"):
         _reconstruct(video, tmp_path, [], report, reading)
     assert seen[-1].done < FRAMES, "the rest was not read"
+
+
+class Closing(InlineRunner):
+    """Is closed once the scene is being appraised."""
+
+    def __init__(
+        self, bench: BenchConfig, judging: threading.Event, closed: threading.Event
+    ) -> None:
+        super().__init__(bench)
+        self._judging, self._closed = judging, closed
+
+    def close(self) -> None:
+        assert self._judging.wait(60), "the scene is appraised meanwhile"
+        super().close()
+        self._closed.set()
+
+
+def test_a_runner_ends_while_the_scene_is_appraised(
+    video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    judging, closed = threading.Event(), threading.Event()
+
+    def judge(*_args: object, **_named: object) -> NoReturn:
+        judging.set()
+        assert closed.wait(60), "the runner is closed meanwhile"
+        raise ConfigError("no judge here")
+
+    monkeypatch.setattr("worldloom.api.appraise", judge)
+    made = cast("Reconstruction", None)
+    with pytest.raises(ConfigError, match="no judge here"):
+        reconstruct_sources(
+            lambda: open_sources(
+                [video / "video.mp4"], [video / "camera.json"], limits=IngestLimits()
+            ),
+            tmp_path,
+            ReconstructionConfig(),
+            title="corner",
+            make=lambda *_: made,
+            runner=partial(Closing, judging=judging, closed=closed),
+        )

@@ -1,6 +1,7 @@
 """Appraisal of a finished reconstruction: scene metrics, held-out views, and the contact sheet."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
@@ -105,16 +106,21 @@ def appraise(
                 kept_out.append(found[0])
                 yield found[1]
 
+    def drawn() -> np.ndarray:
+        columns = [
+            _column(bench, made.depth[i], made.min_confidence) for i in pick_views(len(made.depth))
+        ]
+        subtitle = (
+            f"{len(made.frames)} views, {len(made.point_cloud):,} points, "
+            f"{len(made.mesh.faces):,} faces"
+        )
+        return contact_sheet(columns, mesh, title, subtitle, made.depth_note)
+
     regions = regions_from_chunks(basis.chunks, basis.voxel_m)
-    quality = quality_report(seen(), unseen(), regions)
-    subtitle = (
-        f"{len(made.frames)} views, {len(made.point_cloud):,} points, "
-        f"{len(made.mesh.faces):,} faces"
-    )
-    columns = [
-        _column(bench, made.depth[i], made.min_confidence) for i in pick_views(len(made.depth))
-    ]
-    preview = contact_sheet(columns, mesh, title, subtitle, made.depth_note)
+    with ThreadPoolExecutor(1, thread_name_prefix="preview") as aside:
+        drawing = aside.submit(drawn)
+        quality = quality_report(seen(), unseen(), regions)
+        preview = drawing.result()
     return Appraisal(_metrics(made, inputs, kept_out), preview, quality, basis)
 
 
