@@ -57,7 +57,8 @@ def write_at(fd: int, data: memoryview, offset: int) -> None:
 def pieces(fd: int) -> Generator[memoryview]:
     """Yields a file from its begin to its end; each piece is valid until the next one is asked for.
 
-    It has to be read within one thread, and by nobody else who asks in the meantime.
+    The pieces of a thread share one memory: it reads one file at a time. Another thread may go on
+    where one has left off.
 
     Args:
         fd: Open for reading.
