@@ -240,10 +240,7 @@ def reconstruct_sources(
         manifest = appraised(bench, manifest, made, appraisal, held_out)
         with observed_step(observers, "export", len(frames)):
             scene = _exported(output, made, manifest, appraisal)
-        if not report:
-            return scene
-        with observed_step(observers, "report", len(frames)):
-            return add_report(scene, output, bench_config.store_uri)
+        return _reported(scene, output, bench_config, observers) if report else scene
 
 
 def _with_concrete_backends(config: ReconstructionConfig, runner: Runner) -> ReconstructionConfig:
@@ -267,6 +264,13 @@ def _exported(
     scene = replace(scene, splats=made.splats)
     written = export_scene(scene, output, manifest, appraisal.preview)
     return replace(scene, metadata=cast("dict[str, object]", msgspec.to_builtins(written)))
+
+
+def _reported(
+    scene: ReconstructedScene, output: Path, bench: BenchConfig, observers: Observers
+) -> ReconstructedScene:
+    with observed_step(observers, "report", len(scene.cameras)):
+        return add_report(scene, output, bench.store_uri)
 
 
 def _several(value: T | Sequence[T]) -> Sequence[T]:
