@@ -145,7 +145,7 @@ def _kill_one(
         try:
             name = process.name()
         except psutil.NoSuchProcess:
-            continue
+            continue  # it ended after it was listed
         if name.startswith(prefix) and ("Actor" in name) == (victim == "actor"):
             found.append(process)
     if not found:
